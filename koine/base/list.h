@@ -1,0 +1,95 @@
+// A doubly linked list of objects that carry their own links: joining and leaving never allocate.
+//
+// A node leaves its list when it dies, so no list ever points at the dead. A node is in one list at
+// a time; joining another takes it out of the first.
+#pragma once
+
+#include <cstddef>
+
+namespace koine {
+
+/// The links. Derive from it (once) and the object can join a List.
+class ListNode {
+ public:
+  ListNode() = default;
+  ListNode(const ListNode&) = delete;
+  ListNode& operator=(const ListNode&) = delete;
+  ~ListNode() { leave(); }
+
+  bool listed() const { return next_ != nullptr; }
+
+  void leave() {
+    if (next_ == nullptr) return;
+    previous_->next_ = next_;
+    next_->previous_ = previous_;
+    next_ = previous_ = nullptr;
+  }
+
+ private:
+  template <class T>
+  friend class List;
+
+  ListNode* next_ = nullptr;
+  ListNode* previous_ = nullptr;
+};
+
+template <class T>
+class List {
+ public:
+  List() { end_.next_ = end_.previous_ = &end_; }
+  List(const List&) = delete;
+  List& operator=(const List&) = delete;
+  ~List() {
+    clear();
+    end_.next_ = end_.previous_ = nullptr;
+  }
+
+  bool empty() const { return end_.next_ == &end_; }
+
+  /// Puts `node` last. Asks nothing of T, so T may be incomplete.
+  void push_back(ListNode& node) {
+    node.leave();
+    node.previous_ = end_.previous_;
+    node.next_ = &end_;
+    end_.previous_->next_ = &node;
+    end_.previous_ = &node;
+  }
+
+  T& front() { return static_cast<T&>(*end_.next_); }
+
+  /// Takes the first one out; the list must not be empty.
+  T& pop_front() {
+    T& first = front();
+    static_cast<ListNode&>(first).leave();
+    return first;
+  }
+
+  /// Takes over all nodes of `other`, in order, behind our own.
+  void splice(List& other) {
+    if (other.empty()) return;
+    ListNode* first = other.end_.next_;
+    ListNode* last = other.end_.previous_;
+    other.end_.next_ = other.end_.previous_ = &other.end_;
+    first->previous_ = end_.previous_;
+    end_.previous_->next_ = first;
+    last->next_ = &end_;
+    end_.previous_ = last;
+  }
+
+  /// Takes all nodes out; they are not destroyed.
+  void clear() {
+    while (!empty()) end_.next_->leave();
+  }
+
+  /// Calls `visit` for each node in order; it may not change the list.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (ListNode* node = end_.next_; node != &end_; node = node->next_)
+      visit(static_cast<T&>(*node));
+  }
+
+ private:
+  ListNode end_;
+};
+
+}  // namespace koine

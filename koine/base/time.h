@@ -1,0 +1,26 @@
+// Time as koine counts it: nanoseconds on a clock that never goes back.
+//
+// Instant has no now(). Only koine/os reads a clock; everybody else is handed the time, which is
+// why the same code runs in real and in virtual time.
+#pragma once
+
+#include <chrono>
+
+namespace koine {
+
+using Duration = std::chrono::nanoseconds;
+
+/// The clock of a Loop: monotonic, its origin is nobody's business (boot, or a world's beginning).
+struct MonotonicTime {
+  using rep = Duration::rep;
+  using period = Duration::period;
+  using duration = Duration;
+  using time_point = std::chrono::time_point<MonotonicTime>;
+  static constexpr bool is_steady = true;
+};
+
+using Instant = MonotonicTime::time_point;
+
+using namespace std::chrono_literals;
+
+}  // namespace koine
