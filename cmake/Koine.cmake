@@ -1,37 +1,182 @@
-# How koine's targets are made.
+# How koine's targets are made: a library for each folder of koine/, its tests, the tool, the fuzz
+# targets. The rules about them (who may include whom) are in Layers.cmake, what becomes of them
+# elsewhere is in Install.cmake.
+
+include(GNUInstallDirs)
 
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-# koine_module(NAME [LINKS module...] [PRIVATE library...])
+option(KOINE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(KOINE_WERROR "A warning in koine's own code fails the build" ${PROJECT_IS_TOP_LEVEL})
+option(KOINE_FUZZ "Build the fuzz targets with libFuzzer (clang) instead of as replays" OFF)
+option(KOINE_CCACHE "Compile through ccache where it is installed" ON)
+
+if(KOINE_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(KOINE_CCACHE_PROGRAM ccache)
+  if(KOINE_CCACHE_PROGRAM)
+    set(CMAKE_C_COMPILER_LAUNCHER ${KOINE_CCACHE_PROGRAM})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${KOINE_CCACHE_PROGRAM})
+  endif()
+endif()
+
+# koine_module(NAME [LINKS module...] [PRIVATE library...] [TEST_LINKS target...] [TEST_LABELS l...])
 #
-# The folder koine/NAME as a static library koine_NAME; what is named *_test.cc there becomes the
-# test program koine_NAME_test.
+# The folder koine/NAME as the static library koine_NAME (elsewhere koine::NAME). LINKS are the
+# modules that its files may include, directly and through them; each is declared above it, so the
+# order of these calls is the order of the layers. PRIVATE are foreign libraries (see koine_foreign)
+# that only its .cc files see. *_test.cc there becomes the test program koine_NAME_test; TEST_LINKS
+# is what only the tests may use as well (modules by their name, as in LINKS, or any other target).
 function(koine_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE")
-  set(folder ${CMAKE_CURRENT_SOURCE_DIR}/koine/${name})
-  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.h ${folder}/*.cc)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
+  koine_folder(koine_${name} ${PROJECT_SOURCE_DIR}/koine/${name} ${name} "${arg_LINKS}"
+               "${arg_PRIVATE}" "${arg_TEST_LINKS}" "${arg_TEST_LABELS}")
+endfunction()
+
+# koine_front_door([LINKS module...] [PRIVATE library...] [TEST_LINKS ...] [TEST_LABELS ...])
+#
+# The files directly in koine/: <koine/koine.h>, the one thing in koine/ that chooses a world.
+# Its target is koine_koine, elsewhere koine::koine. Nothing happens until koine/koine.h exists.
+function(koine_front_door)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
+  if(EXISTS ${PROJECT_SOURCE_DIR}/koine/koine.h)
+    koine_folder(koine_koine ${PROJECT_SOURCE_DIR}/koine koine "${arg_LINKS}" "${arg_PRIVATE}"
+                 "${arg_TEST_LINKS}" "${arg_TEST_LABELS}")
+    set_target_properties(koine_koine PROPERTIES OUTPUT_NAME koine)
+  endif()
+endfunction()
+
+# What koine_module and koine_front_door share.
+function(koine_folder target folder name links private test_links test_labels)
+  koine_declare_layer(${name} LINKS ${links} TEST_LINKS ${test_links})
+  file(GLOB headers CONFIGURE_DEPENDS ${folder}/*.h)
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
 
-  add_library(koine_${name} STATIC ${sources})
-  add_library(koine::${name} ALIAS koine_${name})
-  target_include_directories(koine_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
-  list(TRANSFORM arg_LINKS PREPEND koine_)
-  target_link_libraries(koine_${name} PUBLIC ${arg_LINKS} PRIVATE ${arg_PRIVATE})
-  koine_warnings(koine_${name})
+  if(sources)
+    set(kind STATIC)
+    set(scope PUBLIC)
+  else()  # only headers, so far
+    set(kind INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(${target} ${kind} ${sources})
+  add_library(koine::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_sources(${target} ${scope}
+                 FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
+  target_compile_features(${target} ${scope} cxx_std_23)
+  koine_targets(modules ${links})
+  target_link_libraries(${target} ${scope} ${modules})
+  if(sources)
+    target_link_libraries(${target} PRIVATE ${private})
+    koine_warnings(${target})
+  endif()
+  koine_install_module(${target} ${kind})
 
   if(KOINE_TESTS AND tests)
-    add_executable(koine_${name}_test ${tests})
-    target_link_libraries(koine_${name}_test PRIVATE koine_${name} GTest::gtest_main GTest::gmock)
-    koine_warnings(koine_${name}_test)
-    add_test(NAME ${name} COMMAND koine_${name}_test)
+    koine_test(${name} SOURCES ${tests} LINKS ${name} ${test_links} LABELS ${test_labels})
   endif()
 endfunction()
 
-function(koine_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+# koine_foreign(PKG_CONFIG name...) finds libraries of others: each is PkgConfig::NAME to PRIVATE.
+# Whoever uses an installed koine has them found again.
+function(koine_foreign)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "PKG_CONFIG")
+  find_package(PkgConfig REQUIRED)
+  foreach(name ${arg_PKG_CONFIG})
+    pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${name})
+    set_property(GLOBAL APPEND PROPERTY KOINE_FOREIGN ${name})
+  endforeach()
 endfunction()
+
+# koine_program(NAME FOLDER folder [LINKS target...] [PRIVATE library...] [TEST_LINKS ...])
+#
+# The folder as the program NAME in the top of the build folder: main.cc is the program, all other
+# sources are the library NAME_program, so that *_test.cc beside them can test them.
+function(koine_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
+  set(folder ${PROJECT_SOURCE_DIR}/${arg_FOLDER})
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.h ${folder}/*.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
+
+  koine_targets(modules ${arg_LINKS})
+  add_library(${name}_program STATIC ${sources})
+  set_target_properties(${name}_program PROPERTIES LINKER_LANGUAGE CXX)
+  target_include_directories(${name}_program PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name}_program PUBLIC ${modules} ${arg_PRIVATE})
+  koine_warnings(${name}_program)
+  add_executable(${name} ${folder}/main.cc)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  target_link_libraries(${name} PRIVATE ${name}_program)
+  koine_warnings(${name})
+  if(KOINE_TESTS AND tests)
+    koine_test(${arg_FOLDER} SOURCES ${tests} LINKS ${name}_program ${arg_TEST_LINKS}
+               LABELS ${arg_TEST_LABELS})
+  endif()
+endfunction()
+
+# koine_test(NAME SOURCES file... [LINKS target...] [LABELS label...] [ARGUMENTS ...] [TIMEOUT s])
+#
+# The GoogleTest program koine_NAME_test; each of its tests is a test of ctest's, NAME.Suite.Test.
+# Labels: `tsan` runs under ThreadSanitizer too, `interop` in the release build.
+function(koine_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LINKS;LABELS")
+  if(NOT KOINE_TESTS)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set(target koine_${name}_test)
+  koine_targets(links ${arg_LINKS})
+  add_executable(${target} ${arg_SOURCES})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE ${links} GTest::gtest_main GTest::gmock)
+  koine_warnings(${target})
+  string(REPLACE ";" "\\;" labels "${name};${arg_LABELS}")
+  gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT})
+  foreach(label ${arg_LABELS})
+    if(NOT TARGET koine_tests_${label})
+      add_custom_target(koine_tests_${label})  # what must be built to run them
+    endif()
+    add_dependencies(koine_tests_${label} ${target})
+  endforeach()
+endfunction()
+
+# The targets behind names: a module's name stands for its target, another target for itself.
+function(koine_targets out)
+  set(targets "")
+  foreach(name ${ARGN})
+    get_property(is_module GLOBAL PROPERTY KOINE_LAYER_${name} SET)
+    if(name MATCHES "::|^koine_" OR (TARGET ${name} AND NOT is_module))
+      list(APPEND targets ${name})
+    else()
+      list(APPEND targets koine_${name})
+    endif()
+  endforeach()
+  set(${out} ${targets} PARENT_SCOPE)
+endfunction()
+
+function(koine_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+  if(KOINE_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+include(${CMAKE_CURRENT_LIST_DIR}/Layers.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/Install.cmake)
+
+if(KOINE_TESTS)
+  enable_testing()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
