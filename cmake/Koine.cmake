@@ -67,6 +67,7 @@ function(koine_folder target folder name links private test_links test_labels)
   add_library(${target} ${kind} ${sources})
   add_library(koine::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  list(FILTER headers EXCLUDE REGEX "_test\\.h$")
   target_sources(${target} ${scope}
                  FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_compile_features(${target} ${scope} cxx_std_23)
