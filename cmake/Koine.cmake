@@ -29,6 +29,7 @@ endif()
 # order of these calls is the order of the layers. PRIVATE are foreign libraries (see koine_foreign)
 # that only its .cc files see. *_test.cc there becomes the test program koine_NAME_test; TEST_LINKS
 # is what only the tests may use as well (modules by their name, as in LINKS, or any other target).
+# TEST_LABELS are for ctest (see koine_test). A folder that does not exist yet is passed over.
 function(koine_module name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
   koine_folder(koine_${name} ${PROJECT_SOURCE_DIR}/koine/${name} ${name} "${arg_LINKS}"
@@ -51,6 +52,9 @@ endfunction()
 # What koine_module and koine_front_door share.
 function(koine_folder target folder name links private test_links test_labels)
   koine_declare_layer(${name} LINKS ${links} TEST_LINKS ${test_links})
+  if(NOT EXISTS ${folder})
+    return()
+  endif()
   file(GLOB headers CONFIGURE_DEPENDS ${folder}/*.h)
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cc)
   set(tests ${sources})
@@ -152,15 +156,18 @@ function(koine_test name)
   endforeach()
 endfunction()
 
-# The targets behind names: a module's name stands for its target, another target for itself.
+# The targets behind names: the name of a folder of koine/, or "koine", stands for its target (and
+# for nothing before the folder exists), any other name for itself.
 function(koine_targets out)
   set(targets "")
   foreach(name ${ARGN})
-    get_property(is_module GLOBAL PROPERTY KOINE_LAYER_${name} SET)
-    if(name MATCHES "::|^koine_" OR (TARGET ${name} AND NOT is_module))
-      list(APPEND targets ${name})
-    else()
+    if(name STREQUAL "koine" OR EXISTS ${PROJECT_SOURCE_DIR}/koine/${name})
       list(APPEND targets koine_${name})
+    else()
+      get_property(is_module GLOBAL PROPERTY KOINE_LAYER_${name} SET)
+      if(NOT is_module)
+        list(APPEND targets ${name})
+      endif()
     endif()
   endforeach()
   set(${out} ${targets} PARENT_SCOPE)
