@@ -4,6 +4,7 @@
 // a time; joining another takes it out of the first.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 
 namespace koine {
@@ -12,7 +13,8 @@ namespace koine {
 class ListNode {
  public:
   ListNode() = default;
-  ListNode(const ListNode&) = delete;
+  /// What has not joined a list yet may still move; the new one starts outside.
+  ListNode(ListNode&& other) noexcept { assert(!other.listed()); }
   ListNode& operator=(const ListNode&) = delete;
   ~ListNode() { leave(); }
 
@@ -26,14 +28,14 @@ class ListNode {
   }
 
  private:
-  template <class T>
+  template <class T, class Node>
   friend class List;
 
   ListNode* next_ = nullptr;
   ListNode* previous_ = nullptr;
 };
 
-template <class T>
+template <class T, class Node = ListNode>
 class List {
  public:
   List() { end_.next_ = end_.previous_ = &end_; }
@@ -47,7 +49,8 @@ class List {
   bool empty() const { return end_.next_ == &end_; }
 
   /// Puts `node` last. Asks nothing of T, so T may be incomplete.
-  void push_back(ListNode& node) {
+  void push_back(Node& joining) {
+    ListNode& node = joining;
     node.leave();
     node.previous_ = end_.previous_;
     node.next_ = &end_;
@@ -55,12 +58,12 @@ class List {
     end_.previous_ = &node;
   }
 
-  T& front() { return static_cast<T&>(*end_.next_); }
+  T& front() { return of(*end_.next_); }
 
   /// Takes the first one out; the list must not be empty.
   T& pop_front() {
     T& first = front();
-    static_cast<ListNode&>(first).leave();
+    static_cast<Node&>(first).leave();
     return first;
   }
 
@@ -84,11 +87,12 @@ class List {
   /// Calls `visit` for each node in order; it may not change the list.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (ListNode* node = end_.next_; node != &end_; node = node->next_)
-      visit(static_cast<T&>(*node));
+    for (ListNode* node = end_.next_; node != &end_; node = node->next_) visit(of(*node));
   }
 
  private:
+  static T& of(ListNode& node) { return static_cast<T&>(static_cast<Node&>(node)); }
+
   ListNode end_;
 };
 

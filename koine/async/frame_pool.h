@@ -1,0 +1,28 @@
+// Memory for coroutine frames: a free list a size on each thread, so that a warm loop never
+// allocates.
+//
+// A frame may be released on another thread than the one that allocated it; it then joins the other
+// thread's list. What one list keeps is bounded; the rest goes back to malloc.
+#pragma once
+
+#include <cstddef>
+
+namespace koine {
+
+namespace frame_pool {
+
+/// A size is rounded up to a multiple of this.
+inline constexpr std::size_t step_bytes = 64;
+/// Larger frames come straight from malloc.
+inline constexpr std::size_t pooled_bytes_max = 4096;
+/// What one free list keeps at most.
+inline constexpr std::size_t kept_bytes_max = std::size_t{1} << 20;
+
+void* allocate(std::size_t bytes);
+void release(void* frame, std::size_t bytes) noexcept;
+
+/// Gives back what this thread keeps; a thread that ran a loop does so before it ends.
+void trim() noexcept;
+
+}  // namespace frame_pool
+}  // namespace koine

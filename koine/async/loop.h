@@ -1,0 +1,118 @@
+// Loop: what is ready to run, and when the next timer is due. It decides; its driver does.
+//
+// A loop has no thread, no clock and no descriptor. A driver (koine/os: a thread that waits in the
+// kernel; koine/sim: the simulated world) tells it the time and runs it:
+//
+//     turn:  advance(now)  ->  run_ready()  ->  wait until next_deadline(), or for the outside
+//
+// Everything on a loop runs on one thread at a time, so nothing here locks. The only way in from
+// other threads is the driver's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "koine/async/operation.h"
+#include "koine/async/timers.h"
+#include "koine/base/random.h"
+#include "koine/base/time.h"
+
+namespace koine {
+
+struct InDump : ListNode {};
+
+/// A task that nobody awaits but a Scope or the program itself: where a chain of waits begins.
+class Root : public InDump {
+ public:
+  /// What runs, as the first link of the chain.
+  virtual const Awaited* awaited() const = 0;
+
+  /// Where it was spawned.
+  std::source_location spawned_at;
+
+ protected:
+  Root() = default;
+  Root(Root&&) = default;
+  ~Root() = default;
+};
+
+class Loop {
+ public:
+  /// `seed` is where all chance on this loop comes from.
+  Loop(Instant now, std::uint64_t seed) : timers_(now), chance_(seed), now_(now) {}
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  /// The loop that runs on this thread now. To call it elsewhere is a bug.
+  static Loop& current();
+  static bool has_current();
+
+  /// While it lives, `loop` is the current one on this thread.
+  class Entered {
+   public:
+    explicit Entered(Loop& loop);
+    Entered(const Entered&) = delete;
+    ~Entered();
+
+   private:
+    Loop* before_;
+  };
+
+  /// The time at the beginning of this turn.
+  Instant now() const { return now_; }
+
+  Prng& chance() { return chance_; }
+
+  /// Runs `what` in this turn or the next, after all that became ready before it.
+  void schedule(Runnable& what) { ready_.push_back(what); }
+
+  /// Runs `what` when nothing more is ready in this turn: the moment to send what was collected.
+  void at_end_of_turn(Runnable& what) { ending_.push_back(what); }
+
+  /// Arms `timer`, or moves it. O(1).
+  void arm(Timer& timer, Instant deadline) { timers_.arm(timer, deadline); }
+
+  /// Takes one step from this turn's budget. False when it is spent: whoever could go on for ever
+  /// without waiting then waits for its next turn, so that one busy peer starves nobody.
+  bool spend() {
+    if (budget_ == 0) return false;
+    --budget_;
+    return true;
+  }
+
+  // For the driver.
+
+  /// Moves the time on (never back) and makes ready what is due.
+  void advance(Instant now);
+
+  /// Runs what is ready until nothing is, or for a bounded number of rounds. True if more is ready.
+  bool run_ready();
+
+  bool idle() const { return ready_.empty() && ending_.empty(); }
+
+  /// Nothing is due before this.
+  std::optional<Instant> next_deadline() { return timers_.next(); }
+
+  /// Lists `root` in dump() until it dies.
+  void add(Root& root) { roots_.push_back(root); }
+
+  /// All tasks spawned here that are not over, each with what it waits for and where: the answer to
+  /// "why does nothing happen?".
+  std::string dump() const;
+
+ private:
+  static constexpr int rounds_max = 16;  // of run_ready(), before the outside is looked at again
+  static constexpr int budget_per_run = 64;  // waits that may be skipped in a row
+
+  List<Runnable> ready_;
+  List<Runnable> ending_;
+  Timers timers_;
+  Prng chance_;
+  Instant now_;
+  int budget_ = budget_per_run;
+  List<Root, InDump> roots_;
+};
+
+}  // namespace koine

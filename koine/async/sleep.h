@@ -1,0 +1,58 @@
+// Letting time pass, and letting others go first.
+#pragma once
+
+#include "koine/async/loop.h"
+
+namespace koine {
+
+/// `co_await sleep(20ms)`: continues when that much time has passed on this loop's clock. Zero or
+/// less continues in the loop's next round.
+class [[nodiscard]] Sleep final : public Timer, public CoAwait<Sleep> {
+ public:
+  explicit Sleep(Instant until) : until_(until) {}
+  Sleep(Sleep&&) = default;
+
+  bool ready() const noexcept { return false; }
+  std::coroutine_handle<> start(Completion completion) {
+    completion_ = completion;
+    Loop::current().arm(*this, until_);
+    return std::noop_coroutine();
+  }
+  void take() const noexcept {}
+  const Awaited* awaited() const noexcept { return this; }
+
+  void run() override { completion_().resume(); }
+  Activity activity() const override { return {"sleep", {}}; }
+
+ private:
+  Instant until_;
+  Completion completion_;
+};
+
+inline Sleep sleep(Duration duration) { return Sleep(Loop::current().now() + duration); }
+inline Sleep sleep_until(Instant until) { return Sleep(until); }
+
+/// `co_await yield()`: continues after all that is ready now.
+class [[nodiscard]] Yield final : public Runnable, public CoAwait<Yield> {
+ public:
+  Yield() = default;
+  Yield(Yield&&) = default;
+  bool ready() const noexcept { return false; }
+  std::coroutine_handle<> start(Completion completion) {
+    completion_ = completion;
+    Loop::current().schedule(*this);
+    return std::noop_coroutine();
+  }
+  void take() const noexcept {}
+  const Awaited* awaited() const noexcept { return this; }
+
+  void run() override { completion_().resume(); }
+  Activity activity() const override { return {"yield", {}}; }
+
+ private:
+  Completion completion_;
+};
+
+inline Yield yield() { return {}; }
+
+}  // namespace koine

@@ -1,0 +1,52 @@
+// Started: an operation that is run from outside, by a main function, a test or a world.
+#pragma once
+
+#include <cassert>
+#include <optional>
+#include <source_location>
+
+#include "koine/async/loop.h"
+#include "koine/async/operation.h"
+
+namespace koine {
+
+/// Runs `op` on `loop`, from the loop's next round on. Destroying it cancels.
+template <Operation Op>
+class Started final : public Runnable, public Root {
+ public:
+  Started(Loop& loop, Op op, std::source_location where = std::source_location::current())
+      : op_(std::move(op)) {
+    spawned_at = where;
+    loop.add(*this);
+    loop.schedule(*this);
+  }
+  Started(const Started&) = delete;
+
+  bool done() const { return done_; }
+
+  /// The answer, once done.
+  AnswerOf<Op> take() {
+    assert(done_);
+    return op_.take();
+  }
+
+  void run() override {
+    if (op_.ready()) {
+      done_ = true;
+      return;
+    }
+    op_.start({[](void* who) noexcept -> std::coroutine_handle<> {
+                 static_cast<Started*>(who)->done_ = true;
+                 return std::noop_coroutine();
+               },
+               this})
+        .resume();
+  }
+  const Awaited* awaited() const override { return op_.awaited(); }
+
+ private:
+  Op op_;
+  bool done_ = false;
+};
+
+}  // namespace koine

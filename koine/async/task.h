@@ -1,0 +1,230 @@
+// Task: a coroutine that starts when awaited and answers once. Io: a task that can fail.
+//
+// A task is lazy: calling the function only makes it. Moving it hands it over, awaiting it runs it,
+// destroying it cancels it: its frame goes, its locals are destroyed, and every wait below it
+// leaves the list it was in. So cancelling works at every co_await, at once, and cannot be missed.
+//
+// An exception that leaves the coroutine is rethrown where the task is awaited. koine itself throws
+// none.
+#pragma once
+
+#include <cassert>
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include "koine/async/frame_pool.h"
+#include "koine/async/operation.h"
+
+namespace koine {
+
+/// What all coroutines of koine carry: who continues, and what they wait for.
+class PromiseBase : public Awaited {
+ public:
+  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept {
+    frame_pool::release(frame, bytes);
+  }
+
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+
+  /// Notes the place of each co_await; it costs a store, and a stuck program can tell where it is.
+  template <class Awaitable>
+  Awaitable&& await_transform(Awaitable&& awaitable, std::source_location where =
+                                                         std::source_location::current()) noexcept {
+    where_ = where;
+    return static_cast<Awaitable&&>(awaitable);
+  }
+
+  void awaits(const Awaited* what) noexcept { awaiting_ = what; }
+  void completes(Completion completion) noexcept { completion_ = completion; }
+  Completion completion() const noexcept { return completion_; }
+
+  const Awaited* inner() const override { return awaiting_; }
+  std::source_location where() const override { return where_; }
+
+ protected:
+  ~PromiseBase() = default;
+
+ private:
+  Completion completion_;
+  const Awaited* awaiting_ = nullptr;
+  std::source_location where_;
+};
+
+template <class T>
+class [[nodiscard]] Task : public CoAwait<Task<T>> {
+ public:
+  using Answer = T;
+  class Promise;
+  using promise_type = Promise;
+
+  Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, {})) {}
+  Task& operator=(Task&& other) noexcept {
+    std::swap(frame_, other.frame_);
+    return *this;
+  }
+  ~Task() {
+    if (frame_) frame_.destroy();
+  }
+
+  // As an operation (see operation.h); users just co_await.
+  bool ready() const noexcept { return false; }
+  std::coroutine_handle<> start(Completion completion) noexcept {
+    assert(frame_ && "a task is awaited once");
+    frame_.promise().completes(completion);
+    return frame_;
+  }
+  T take() { return frame_.promise().take(); }
+  Error* error() noexcept
+    requires is_result<T>
+  {
+    return frame_.promise().error();
+  }
+  const Awaited* awaited() const noexcept { return &frame_.promise(); }
+
+ private:
+  friend class Promise;
+  explicit Task(std::coroutine_handle<Promise> frame) : frame_(frame) {}
+
+  std::coroutine_handle<Promise> frame_;
+};
+
+/// A task whose answer may be an error.
+template <class T>
+using Io = Task<Result<T>>;
+
+namespace detail {
+
+struct FinalAwait {
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) const noexcept {
+    return frame.promise().completion()();
+  }
+  void await_resume() const noexcept {}
+};
+
+/// The part of a promise that holds the answer, until it is taken.
+template <class T>
+class Holds {
+ public:
+  template <class U = T>
+    requires std::constructible_from<T, U&&>
+  void return_value(U&& answer) {
+    answer_.emplace(std::forward<U>(answer));
+  }
+
+  T take() {
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+    assert(answer_ && "the task is not over");
+    return std::move(*answer_);
+  }
+
+  Error* error() noexcept { return answer_ && !answer_->has_value() ? &answer_->error() : nullptr; }
+
+  void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
+
+ private:
+  std::optional<T> answer_;
+  std::exception_ptr thrown_;
+};
+
+template <>
+class Holds<void> {
+ public:
+  void return_void() noexcept {}
+  void take() {
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+  }
+  void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
+
+ private:
+  std::exception_ptr thrown_;
+};
+
+}  // namespace detail
+
+template <class T>
+class Task<T>::Promise final : public PromiseBase, public detail::Holds<T> {
+ public:
+  Task get_return_object() { return Task(std::coroutine_handle<Promise>::from_promise(*this)); }
+  detail::FinalAwait final_suspend() const noexcept { return {}; }
+};
+
+/// `co_await attempt(op)`: the value of `op`, or leave this coroutine with its error.
+///
+/// Leaving is like `co_return`: whoever awaits this coroutine gets the error, and its locals are
+/// destroyed. Nothing is thrown.
+template <FallibleOperation Op>
+class [[nodiscard]] Attempt {
+ public:
+  explicit Attempt(Op op) : op_(std::move(op)) {}
+
+  bool await_ready() {
+    over_ = op_.ready();
+    return over_ && op_.error() == nullptr;
+  }
+
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> caller) {
+    static_assert(
+        requires { caller.promise().error(); },
+        "attempt() needs a coroutine that returns Io<...>: it leaves with the error");
+    promise_ = &caller.promise();
+    if (over_) return next<Promise>(this);
+    caller.promise().awaits(op_.awaited());
+    return op_.start({&Attempt::next<Promise>, this});
+  }
+
+  auto await_resume() {
+    auto answer = op_.take();
+    if constexpr (!std::is_void_v<typename decltype(answer)::value_type>) return std::move(*answer);
+  }
+
+ private:
+  template <class Promise>
+  static std::coroutine_handle<> next(void* who) noexcept {
+    auto& attempt = *static_cast<Attempt*>(who);
+    auto& promise = *static_cast<Promise*>(attempt.promise_);
+    promise.awaits(nullptr);
+    Error* error = attempt.op_.error();
+    if (error == nullptr) return std::coroutine_handle<Promise>::from_promise(promise);
+    promise.return_value(std::unexpected(std::move(*error)));
+    return promise.completion()();
+  }
+
+  Op op_;
+  void* promise_ = nullptr;
+  bool over_ = false;
+};
+
+template <FallibleOperation Op>
+Attempt<Op> attempt(Op op) {
+  return Attempt<Op>(std::move(op));
+}
+
+/// A result that is there already, so that attempt() serves plain functions as well.
+template <class T>
+class Done : public CoAwait<Done<T>> {
+ public:
+  explicit Done(T answer) : answer_(std::move(answer)) {}
+  bool ready() const noexcept { return true; }
+  std::coroutine_handle<> start(Completion completion) const noexcept { return completion(); }
+  T take() { return std::move(answer_); }
+  Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
+  const Awaited* awaited() const noexcept { return nullptr; }
+
+ private:
+  T answer_;
+};
+
+template <class T>
+Attempt<Done<Result<T>>> attempt(Result<T> result) {
+  return Attempt<Done<Result<T>>>(Done<Result<T>>(std::move(result)));
+}
+
+}  // namespace koine
