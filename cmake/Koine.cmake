@@ -127,10 +127,11 @@ function(koine_program name)
   endif()
 endfunction()
 
-# koine_test(NAME SOURCES file... [LINKS target...] [LABELS label...] [ARGUMENTS ...] [TIMEOUT s])
+# koine_test(NAME SOURCES file... [LINKS target...] [LABELS label...] [TIMEOUT seconds])
 #
 # The GoogleTest program koine_NAME_test; each of its tests is a test of ctest's, NAME.Suite.Test.
-# Labels: `tsan` runs under ThreadSanitizer too, `interop` in the release build.
+# Labels that script/test knows: `tsan` runs under ThreadSanitizer too, `interop` (against programs
+# nobody here wrote) in the release build only, `slow` with one of the compilers only.
 function(koine_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LINKS;LABELS")
   if(NOT KOINE_TESTS)
@@ -149,10 +150,9 @@ function(koine_test name)
   gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT})
   foreach(label ${arg_LABELS})
-    if(NOT TARGET koine_tests_${label})
-      add_custom_target(koine_tests_${label})  # what must be built to run them
+    if(TARGET koine_tests_${label})
+      add_dependencies(koine_tests_${label} ${target})
     endif()
-    add_dependencies(koine_tests_${label} ${target})
   endforeach()
 endfunction()
 
@@ -182,9 +182,13 @@ endfunction()
 
 include(${CMAKE_CURRENT_LIST_DIR}/Layers.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/Install.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/Fuzz.cmake)
 
 if(KOINE_TESTS)
   enable_testing()
   find_package(GTest REQUIRED)
   include(GoogleTest)
+  # What has to be built to run the tests with a label.
+  add_custom_target(koine_tests_tsan)
+  add_custom_target(koine_tests_interop)
 endif()
