@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "koine/base/error.h"
+#include "koine/transport/mistake.h"
 
 namespace koine {
 
@@ -123,6 +124,9 @@ inline constexpr IpAddress loopback_v6 = IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 1})
 /// numbers without leading zeros, no `127.1`; RFC 4291 section 2.2, RFC 4007 section 11. What is
 /// wrong is Fault::malformed with the column and what was expected (see mistake.h).
 Result<IpAddress> parse_ip(std::string_view text);
+
+/// The same for parsers of texts in which an address stands.
+Parsed<IpAddress> read_ip(std::string_view text);
 
 /// `192.0.2.1`, or RFC 5952: lower case, the longest run of zeros as `::`, mapped addresses as
 /// `::ffff:192.0.2.1`; then `%zone` if there is one.

@@ -29,7 +29,8 @@ template <class T>
 using Parsed = std::expected<T, Mistake>;
 
 /// The mistake as an Error: Fault::malformed, "parse", the text made printable, and a note that
-/// begins with `at column N: `, counted from 1. Of a long text only the part around is shown.
+/// begins with `at column N: `, counted from 1. Of a text longer than 400 bytes only the part
+/// around the mistake is shown, and the column is one of what is shown.
 Error malformed(std::string_view text, const Mistake& mistake);
 
 /// The column such an Error names, counted from 1 in error.peer(); 0 if it names none.
@@ -38,6 +39,9 @@ std::size_t column_of(const Error& error);
 /// The text, and under it a caret with the note: two lines, each ended by a newline. An Error
 /// without a column gives its one line.
 std::string point_at(const Error& error);
+
+/// "found 'x'" for the character at that offset, or "found the end".
+std::string found_at(std::string_view text, std::size_t offset);
 
 /// `text` as a terminal may show it: control characters, bytes that are not UTF-8, and the
 /// invisible characters that reorder text are escaped as `\n`, `\x1b`, `\u202e`.
