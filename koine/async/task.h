@@ -21,6 +21,24 @@
 
 namespace koine {
 
+namespace detail {
+
+/// Awaits `awaitable` where it is. g++ 12 copies an awaiter that await_transform() returns by
+/// reference; this may be copied.
+template <class Awaitable>
+struct Lent {
+  Awaitable& awaitable;
+
+  bool await_ready() { return awaitable.await_ready(); }
+  template <class Promise>
+  auto await_suspend(std::coroutine_handle<Promise> caller) {
+    return awaitable.await_suspend(caller);
+  }
+  decltype(auto) await_resume() { return awaitable.await_resume(); }
+};
+
+}  // namespace detail
+
 /// What all coroutines of koine carry: who continues, and what they wait for.
 class PromiseBase : public Awaited {
  public:
@@ -33,10 +51,11 @@ class PromiseBase : public Awaited {
 
   /// Notes the place of each co_await; it costs a store, and a stuck program can tell where it is.
   template <class Awaitable>
-  Awaitable&& await_transform(Awaitable&& awaitable, std::source_location where =
-                                                         std::source_location::current()) noexcept {
+  detail::Lent<std::remove_reference_t<Awaitable>> await_transform(
+      Awaitable&& awaitable,
+      std::source_location where = std::source_location::current()) noexcept {
     where_ = where;
-    return static_cast<Awaitable&&>(awaitable);
+    return {awaitable};
   }
 
   void awaits(const Awaited* what) noexcept { awaiting_ = what; }

@@ -1,0 +1,41 @@
+#include "koine/transport/stream.h"
+
+namespace koine {
+
+Result<void> WriteAll::attempt_once() {
+  for (; next_ < count_; ++next_) {
+    Bytes& rest = pieces_[next_];
+    while (!rest.empty()) {
+      const auto taken = stream_.write_now(rest);
+      if (!taken) return std::unexpected(taken.error());
+      rest = rest.subspan(*taken);
+    }
+  }
+  return {};
+}
+
+Io<std::string> read_to_end(Stream& from, std::size_t bytes_max) {
+  std::string text;
+  for (;;) {
+    const Buffer bytes = co_await attempt(receive(from));
+    if (!bytes) co_return text;
+    if (bytes.size() > bytes_max - text.size()) {
+      co_return std::unexpected(
+          Error(Fault::over_limit, "read", from.name())
+              .with_note("more than " + std::to_string(bytes_max) + " bytes"));
+    }
+    text += bytes.text();
+  }
+}
+
+Io<std::uint64_t> copy(Stream& from, Stream& to) {
+  std::uint64_t copied = 0;
+  for (;;) {
+    const Buffer bytes = co_await attempt(receive(from));
+    if (!bytes) co_return copied;
+    co_await attempt(write_all(to, bytes));
+    copied += bytes.size();
+  }
+}
+
+}  // namespace koine
