@@ -43,22 +43,21 @@ Loop::Entered::Entered(Loop& loop) : before_(current_loop) { current_loop = &loo
 Loop::Entered::~Entered() { current_loop = before_; }
 
 void Loop::advance(Instant now) {
-  if (now > now_) now_ = now;
+  tick(now);
   timers_.expire(now_, ready_);
 }
 
 bool Loop::run_ready() {
-  for (int round = 0; round < rounds_max && !idle(); ++round) {
-    List<Runnable> batch;
+  List<Runnable> batch;
+  for (int round = 0; round < rounds_max && !ready_.empty(); ++round) {
     batch.splice(ready_);
     while (!batch.empty()) {
       budget_ = budget_per_run;
       batch.pop_front().run();
     }
-    if (!ready_.empty()) continue;
-    batch.splice(ending_);
-    while (!batch.empty()) batch.pop_front().run();
   }
+  batch.splice(ending_);
+  while (!batch.empty()) batch.pop_front().run();
   return !idle();
 }
 

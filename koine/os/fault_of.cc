@@ -1,0 +1,53 @@
+#include "koine/os/fault_of.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "koine/os/fd.h"
+
+namespace koine::os {
+
+Fault fault_of(int error) {
+  switch (error) {
+    case ECONNREFUSED: return Fault::refused;
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED: return Fault::reset;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN: return Fault::unreachable;
+    case ETIMEDOUT: return Fault::timed_out;
+    case EADDRINUSE: return Fault::address_in_use;
+    case EADDRNOTAVAIL: return Fault::address_unavailable;
+    case ENOENT:
+    case ENODEV: return Fault::not_found;
+    case EACCES:
+    case EPERM: return Fault::denied;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return Fault::exhausted;
+    case EMSGSIZE:
+    case ENAMETOOLONG: return Fault::over_limit;
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EAFNOSUPPORT:
+    case EPROTONOSUPPORT: return Fault::unsupported;
+    case EAGAIN: return Fault::would_block;
+    default: return Fault::system;
+  }
+}
+
+Instant monotonic_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return Instant(std::chrono::seconds(now.tv_sec) + Duration(now.tv_nsec));
+}
+
+void Fd::reset() {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+}  // namespace koine::os

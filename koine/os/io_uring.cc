@@ -1,0 +1,192 @@
+// io_uring: one multishot poll request for each descriptor, submitted together with the next wait.
+//
+// Readiness only: data moves by recv(2) and send(2), so the ring never holds a pointer into anybody's
+// memory. A poll request does hold its file, so remove() takes it back at once: otherwise closing
+// the descriptor would not close the connection.
+#include <liburing.h>
+#include <poll.h>
+
+#include <array>
+#include <cerrno>
+
+#include "koine/os/fault_of.h"
+#include "koine/os/fd.h"
+#include "koine/os/multiplexer.h"
+#include "koine/os/system.h"
+
+namespace koine::os {
+namespace {
+
+constexpr unsigned submissions = 256;
+constexpr unsigned completions = 4096;
+constexpr std::uint64_t nobody = ~std::uint64_t{0};  // the token of requests whose answer is not news
+
+unsigned news_of(int events) {
+  unsigned news = 0;
+  if ((events & POLLIN) != 0) news |= readable_news;
+  if ((events & POLLOUT) != 0) news |= writable_news;
+  if ((events & (POLLERR | POLLHUP)) != 0) news |= readable_news | writable_news | ended_news;
+  if ((events & POLLRDHUP) != 0) news |= readable_news | ended_news;
+  return news;
+}
+
+class IoUring final : public Multiplexer {
+ public:
+  ~IoUring() override {
+    if (ready_) io_uring_queue_exit(&ring_);
+  }
+
+  /// 0 or an errno. Newer flags first: tasks' work is done when we wait, not by interrupting us.
+  int set_up() {
+    if (const int error = injected(Call::ring_setup); error != 0) return error;
+    int result = -EINVAL;
+    for (const unsigned flags :
+         {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN,
+          IORING_SETUP_COOP_TASKRUN, 0U}) {
+      io_uring_params params{};
+      params.flags = flags | IORING_SETUP_CQSIZE;
+      params.cq_entries = completions;
+      result = io_uring_queue_init_params(submissions, &ring_, &params);
+      if (result != -EINVAL) break;
+    }
+    if (result < 0) return -result;
+    ready_ = true;
+    io_uring_register_ring_fd(&ring_);  // 35 ns a wait; not every kernel can
+    return 0;
+  }
+
+  std::string_view name() const override { return "io_uring"; }
+
+  Result<void> add(Watcher& watcher) override {
+    watchers_.add(watcher);
+    if (Result<void> armed = arm(watcher); !armed) {
+      watchers_.remove(watcher);
+      return armed;
+    }
+    return {};
+  }
+
+  void remove(Watcher& watcher) override {
+    if (io_uring_sqe* request = next_request()) {
+      io_uring_prep_poll_remove(request, watcher.token.packed());
+      request->user_data = nobody;
+      io_uring_submit_and_get_events(&ring_);
+    }
+    watchers_.remove(watcher);
+  }
+
+  Result<void> wait(std::optional<Duration> timeout, Newsroom& newsroom) override {
+    if (const int error = enter(timeout); error != 0)
+      return std::unexpected(system_error("io_uring_enter", {}, error));
+    // Copied out first: who hears the news may well submit and reap himself.
+    std::array<io_uring_cqe*, 256> found;
+    std::array<News, 256> heard;
+    for (;;) {
+      const unsigned count = io_uring_peek_batch_cqe(&ring_, found.data(), found.size());
+      if (count == 0) return {};
+      for (unsigned i = 0; i < count; ++i)
+        heard[i] = {found[i]->user_data, result_of(*found[i]), found[i]->flags};
+      io_uring_cq_advance(&ring_, count);
+      for (unsigned i = 0; i < count; ++i) tell(heard[i], newsroom);
+      if (count < found.size()) return {};
+    }
+  }
+
+ private:
+  struct News {
+    std::uint64_t token;
+    int result;
+    unsigned flags;
+  };
+
+  static int result_of(const io_uring_cqe& completion) {
+    const int error = injected(Call::ring_completion);
+    return error != 0 ? -error : completion.res;
+  }
+
+  /// Submits what is queued and waits; 0 or an errno that is no time-out.
+  int enter(std::optional<Duration> timeout) {
+    if (const int error = injected(Call::ring_enter); error != 0) return error == EINTR ? 0 : error;
+    int result = 0;
+    if (timeout && *timeout <= Duration::zero()) {
+      result = io_uring_submit_and_get_events(&ring_);
+    } else if (timeout) {
+      __kernel_timespec limit{timeout->count() / 1'000'000'000, timeout->count() % 1'000'000'000};
+      io_uring_cqe* first = nullptr;
+      result = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+    } else {
+      result = io_uring_submit_and_wait(&ring_, 1);
+    }
+    return result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN ? -result : 0;
+  }
+
+  void tell(const News& news, Newsroom& newsroom) {
+    if (news.token == nobody) return;
+    Watcher* watcher = watchers_.find(Token::unpacked(news.token));
+    if (watcher == nullptr) return;  // removed meanwhile
+    const bool failed = news.result < 0;
+    if ((news.flags & IORING_CQE_F_MORE) == 0) {
+      // The kernel ended it, for want of memory or of room for completions: ask anew.
+      if (!arm(*watcher)) return;
+    }
+    // After a failure nothing is known: everybody tries, and whoever would block waits again.
+    newsroom.heard(*watcher, failed ? readable_news | writable_news : news_of(news.result));
+  }
+
+  Result<void> arm(Watcher& watcher) {
+    io_uring_sqe* request = next_request();
+    if (request == nullptr) return fail(Fault::exhausted, "watch");
+    io_uring_prep_poll_multishot(request, watcher.fd, POLLIN | POLLOUT | POLLRDHUP);
+    request->user_data = watcher.token.packed();
+    return {};
+  }
+
+  /// A free place in the submission queue; null only if the kernel takes nothing.
+  io_uring_sqe* next_request() {
+    if (io_uring_sqe* request = io_uring_get_sqe(&ring_)) return request;
+    io_uring_submit(&ring_);
+    return io_uring_get_sqe(&ring_);
+  }
+
+  io_uring ring_{};
+  bool ready_ = false;
+  Watchers watchers_;
+};
+
+/// Hears whether a ring that was set up also works.
+class SelfTest final : public Newsroom {
+ public:
+  void heard(Watcher&, unsigned news) override { readable |= (news & readable_news) != 0; }
+  bool readable = false;
+};
+
+/// Some sandboxes let a ring be set up and refuse what goes through it: try it.
+bool works(IoUring& ring) {
+  const Fd event(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event) return true;  // no descriptors left; that says nothing about the ring
+  Watcher watcher;
+  watcher.fd = event.get();
+  SelfTest test;
+  if (!ring.add(watcher)) return false;
+  const bool waited = ring.wait(100ms, test).has_value();
+  ring.remove(watcher);
+  return waited && test.readable;
+}
+
+}  // namespace
+
+std::unique_ptr<Multiplexer> make_io_uring(Error& why_not) {
+  auto ring = std::make_unique<IoUring>();
+  if (const int error = ring->set_up(); error != 0) {
+    why_not = Error(fault_of(error), "io_uring_setup", {}, error);
+    return nullptr;
+  }
+  if (!works(*ring)) {
+    why_not = Error(Fault::unsupported, "io_uring")
+                  .with_note("the ring can be set up, but poll requests do not work");
+    return nullptr;
+  }
+  return ring;
+}
+
+}  // namespace koine::os

@@ -1,0 +1,101 @@
+#include "koine/os/lingering.h"
+
+#include "koine/os/system.h"
+
+namespace koine::os {
+namespace {
+
+class LingeringSocket final : public Lingering, private Timer {
+ public:
+  LingeringSocket(Reactor& reactor, Fd fd, Outbox outbox)
+      : reactor_(reactor), fd_(std::move(fd)), outbox_(std::move(outbox)), step_(*this) {
+    watcher_.fd = fd_.get();
+    watcher_.flusher(&step_);
+  }
+  ~LingeringSocket() override {
+    if (watched_) reactor_.unwatch(watcher_);
+  }
+
+  /// False if it is over already.
+  bool begin() {
+    if (!reactor_.watch(watcher_)) return false;
+    watched_ = true;
+    watcher_.presume(readable_news | writable_news);
+    reactor_.loop().arm(*this, reactor_.loop().now() + linger_time_max);
+    return !advance();
+  }
+
+ private:
+  /// Runs when there is news.
+  class Step final : public Runnable {
+   public:
+    explicit Step(LingeringSocket& socket) : socket_(socket) {}
+    void run() override {
+      if (socket_.advance()) socket_.reactor_.end(socket_);
+    }
+
+   private:
+    LingeringSocket& socket_;
+  };
+
+  void run() override { reactor_.end(*this); }  // the time is up
+
+  /// Does what can be done; true if that was all.
+  bool advance() {
+    while (!outbox_.empty() && watcher_.can_write()) {
+      Bytes rest = outbox_.rest();
+      rest = rest.first(allowed(Call::send, rest.size()));
+      const ssize_t sent =
+          sys::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent >= 0) {
+        outbox_.consume(static_cast<std::size_t>(sent));
+      } else if (errno == EAGAIN) {
+        watcher_.filled();
+      } else if (errno != EINTR) {
+        return true;
+      }
+    }
+    watcher_.flush_waits(!outbox_.empty());
+    if (!outbox_.empty()) return false;
+    if (!finished_) {
+      finished_ = true;
+      sys::shutdown(fd_.get(), SHUT_WR);
+    }
+    return drain();
+  }
+
+  bool drain() {
+    std::byte* block = reactor_.blocks().take();
+    const Buffer home(reactor_.blocks(), block, 0);
+    for (;;) {
+      const ssize_t got = sys::recv(fd_.get(), block, BlockPool::block_bytes, MSG_DONTWAIT);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EAGAIN) {
+        watcher_.emptied();
+        if (!step_.listed()) watcher_.readers.join(step_);
+        return false;
+      }
+      if (got <= 0) return true;
+      read_ += static_cast<std::size_t>(got);
+      if (read_ > linger_read_bytes_max) return true;
+    }
+  }
+
+  Reactor& reactor_;
+  Watcher watcher_;
+  Fd fd_;
+  Outbox outbox_;
+  Step step_;
+  std::size_t read_ = 0;
+  bool finished_ = false;
+  bool watched_ = false;
+};
+
+}  // namespace
+
+void linger(Reactor& reactor, Fd fd, Outbox outbox) {
+  auto socket = std::make_unique<LingeringSocket>(reactor, std::move(fd), std::move(outbox));
+  if (socket->begin()) reactor.keep(std::move(socket));
+}
+
+}  // namespace koine::os

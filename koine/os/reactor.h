@@ -1,0 +1,105 @@
+// Reactor: runs a Loop on a thread of the kernel's. It reads the clock, waits for news, and lets other
+// threads in.
+//
+// A turn: wait for news; for each descriptor with news, let its readers and writers run and send what
+// they wrote; then timers. A reactor belongs to the thread that made it; only post() and stop() may be
+// called from elsewhere.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "koine/async/frame_pool.h"
+#include "koine/async/loop.h"
+#include "koine/async/started.h"
+#include "koine/base/function.h"
+#include "koine/os/block_pool.h"
+#include "koine/os/fd.h"
+#include "koine/os/multiplexer.h"
+
+namespace koine::os {
+
+/// A closed connection that still has something to send; see lingering.h.
+class Lingering : public ListNode {
+ public:
+  virtual ~Lingering() = default;
+};
+
+struct ReactorOptions {
+  /// "io_uring", "epoll", "poll", "select"; empty: KOINE_MULTIPLEXER, else the best that works.
+  std::string multiplexer;
+
+  /// Before sleeping, look again and again for news for so long: wakes up in a microsecond instead of
+  /// thirteen, and costs a core. Zero: sleep at once.
+  Duration busy_poll = Duration::zero();
+};
+
+class Reactor final : private Newsroom {
+ public:
+  /// Fails if the multiplexer that was asked for cannot be had, or no descriptor is left.
+  static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options = {});
+
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  ~Reactor();
+
+  Loop& loop() { return loop_; }
+  std::string_view multiplexer() const { return multiplexer_->name(); }
+
+  /// Runs `op` to its end and gives its answer, or the error if the multiplexer fails, which ends
+  /// everything on this loop.
+  template <Operation Op>
+  AnswerOf<Op> run(Op op) {
+    const Loop::Entered entered(loop_);
+    Started<Op> started(loop_, std::move(op));
+    while (!started.done()) {
+      if (Result<void> turned = turn(); !turned) return std::unexpected(std::move(turned.error()));
+    }
+    return started.take();
+  }
+
+  /// One turn: runs what is ready, then waits for news if nothing is.
+  Result<void> turn();
+
+  /// Runs `message` on this reactor's thread, in its next turn, after what was posted before it.
+  /// Any thread may call it; it wakes the reactor only if it sleeps.
+  void post(Function<void()> message);
+
+  // For the sockets of this loop.
+  Result<void> watch(Watcher& watcher) { return multiplexer_->add(watcher); }
+  void unwatch(Watcher& watcher) { multiplexer_->remove(watcher); }
+  BlockPool& blocks() { return blocks_; }
+
+  /// Owns what lingers, until it ends or the reactor does.
+  void keep(std::unique_ptr<Lingering> lingering);
+  void end(Lingering& lingering);
+
+  /// Bytes that all connections of this loop have collected and not yet sent.
+  std::size_t unsent_bytes = 0;
+
+ private:
+  struct Message;
+
+  Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd doorbell, Duration busy_poll);
+
+  void heard(Watcher& watcher, unsigned news) override;
+  void read_clock();
+  Result<void> wait(std::optional<Duration> timeout);
+  void take_messages();
+
+  std::unique_ptr<Multiplexer> multiplexer_;
+  BlockPool blocks_;
+  Fd doorbell_;
+  Watcher doorbell_watcher_;
+  Duration busy_poll_;
+  std::atomic<Message*> messages_{nullptr};
+  std::atomic<bool> sleeps_{false};
+  Loop loop_;
+  bool clock_is_stale_ = true;
+  List<Lingering> lingering_;
+  std::size_t lingering_count_ = 0;
+};
+
+}  // namespace koine::os

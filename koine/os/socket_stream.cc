@@ -1,0 +1,347 @@
+#include "koine/os/socket_stream.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "koine/os/fault_of.h"
+#include "koine/os/lingering.h"
+#include "koine/os/sockaddr.h"
+#include "koine/os/system.h"
+
+namespace koine::os {
+namespace {
+
+/// Pieces at least this large are sent at once rather than copied and sent at the end of the turn.
+constexpr std::size_t direct_bytes_min = std::size_t{16} << 10;
+
+}  // namespace
+
+Outbox::Outbox(Outbox&& other) noexcept
+    : pool_(other.pool_),
+      memory_(std::exchange(other.memory_, nullptr)),
+      capacity_(std::exchange(other.capacity_, 0)),
+      sent_(std::exchange(other.sent_, 0)),
+      end_(std::exchange(other.end_, 0)),
+      pooled_(other.pooled_) {}
+
+std::size_t Outbox::append(Bytes bytes) {
+  const std::size_t count = std::min(bytes.size(), bytes_max - size());
+  if (count == 0) return 0;
+  if (count > capacity_ - end_) {
+    const std::size_t kept = size();
+    if (pooled_) {
+      std::memmove(memory_, memory_ + sent_, kept);
+    } else {
+      std::byte* block = pool_->take();
+      if (kept != 0) std::memcpy(block, memory_ + sent_, kept);
+      release();
+      memory_ = block;
+      capacity_ = bytes_max;
+      pooled_ = true;
+    }
+    sent_ = 0;
+    end_ = static_cast<std::uint32_t>(kept);
+  }
+  std::memcpy(memory_ + end_, bytes.data(), count);
+  end_ += static_cast<std::uint32_t>(count);
+  return count;
+}
+
+void Outbox::consume(std::size_t count) {
+  sent_ += static_cast<std::uint32_t>(count);
+  if (sent_ == end_) release();
+}
+
+void Outbox::shrink() {
+  if (!pooled_ || empty()) return;
+  const std::size_t kept = size();
+  auto* exact = new std::byte[kept];
+  std::memcpy(exact, memory_ + sent_, kept);
+  release();
+  memory_ = exact;
+  capacity_ = end_ = static_cast<std::uint32_t>(kept);
+}
+
+void Outbox::release() {
+  if (pooled_) {
+    pool_->take_back(memory_);
+  } else {
+    delete[] memory_;
+  }
+  memory_ = nullptr;
+  capacity_ = sent_ = end_ = 0;
+  pooled_ = false;
+}
+
+Result<std::unique_ptr<Stream>> SocketStream::make(Reactor& reactor, Fd fd, Transport transport,
+                                                   Address peer) {
+  std::unique_ptr<SocketStream> stream(
+      new SocketStream(reactor, std::move(fd), transport, std::move(peer)));
+  if (auto watched = reactor.watch(stream->watcher_); !watched) {
+    stream->fd_.reset();
+    return std::unexpected(std::move(watched.error()));
+  }
+  return stream;
+}
+
+SocketStream::SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer)
+    : reactor_(reactor),
+      fd_(std::move(fd)),
+      transport_(transport),
+      outbox_(reactor.blocks()),
+      peer_(std::move(peer)) {
+  watcher_.fd = fd_.get();
+  watcher_.flusher(this);
+  watcher_.presume(writable_news);
+}
+
+SocketStream::~SocketStream() {
+  if (!fd_) return;
+  if (!outbox_.empty() && error_ == 0 && watcher_.can_write()) run();
+  reactor_.unwatch(watcher_);
+  reactor_.unsent_bytes -= outbox_.size();
+  if (error_ == 0 && (!outbox_.empty() || has_unread()))
+    linger(reactor_, std::move(fd_), std::move(outbox_));
+}
+
+/// True if the peer sent something that nobody has read.
+bool SocketStream::has_unread() const {
+  std::byte first;
+  return !peer_finished_ && sys::recv(fd_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/// The error in errno, or that the stream is closed.
+std::unexpected<Error> SocketStream::failed(const char* operation) const {
+  const int error = errno;
+  if (!fd_) return std::unexpected(Error(Fault::closed, operation, name()));
+  return std::unexpected(system_error(operation, name(), error));
+}
+
+Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
+  if (!watcher_.can_read()) return fail(Fault::would_block);
+  into = into.first(allowed(Call::recv, into.size()));
+  for (;;) {
+    const ssize_t count = sys::recv(fd_.get(), into.data(), into.size(), 0);
+    if (count >= 0) {
+      if (count == 0) {
+        peer_finished_ = true;
+      } else if (static_cast<std::size_t>(count) < into.size()) {
+        // Less than asked for: there is no more, and what comes next will be news.
+        watcher_.drained();
+      }
+      return static_cast<std::size_t>(count);
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      watcher_.emptied();
+      return fail(Fault::would_block);
+    }
+    return failed("read");
+  }
+}
+
+Result<std::size_t> SocketStream::read_now(MutableBytes into) {
+  assert(!into.empty());
+  if (!fd_) return failed("read");
+  return receive_into(into);
+}
+
+Result<Buffer> SocketStream::receive_now() {
+  if (!fd_) return failed("read");
+  if (!watcher_.can_read()) return fail(Fault::would_block);
+  std::byte* block = reactor_.blocks().take();
+  const auto count = receive_into({block, BlockPool::block_bytes});
+  Buffer buffer(reactor_.blocks(), block, count.value_or(0));
+  if (!count) return std::unexpected(count.error());
+  return buffer;
+}
+
+/// Sends what can be sent; 0 if nothing can. A failure is kept in error_.
+std::size_t SocketStream::send_some(Bytes from) {
+  from = from.first(allowed(Call::send, from.size()));
+  for (;;) {
+    const ssize_t count = sys::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) {
+      if (static_cast<std::size_t>(count) < from.size()) watcher_.filled();
+      return static_cast<std::size_t>(count);
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      watcher_.filled();
+    } else {
+      broke(errno);
+    }
+    return 0;
+  }
+}
+
+/// Sends the outbox and as much of `from` as goes with it, in one call: how much of `from`.
+Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
+  const Bytes first = outbox_.rest();
+  const std::size_t bytes = allowed(Call::sendmsg, first.size() + from.size());
+  const std::size_t bytes_of_first = std::min(bytes, first.size());
+  iovec pieces[2] = {{const_cast<std::byte*>(first.data()), bytes_of_first},
+                     {const_cast<std::byte*>(from.data()), bytes - bytes_of_first}};
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = 2;
+  for (;;) {
+    const ssize_t sent = sys::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) {
+      watcher_.filled();
+      return std::size_t{0};
+    }
+    if (sent < 0) {
+      broke(errno);
+      errno = error_;
+      return failed("write");
+    }
+    const auto count = static_cast<std::size_t>(sent);
+    if (count < bytes) watcher_.filled();
+    const std::size_t of_outbox = std::min(count, first.size());
+    outbox_.consume(of_outbox);
+    reactor_.unsent_bytes -= of_outbox;
+    return count - of_outbox;
+  }
+}
+
+Result<std::size_t> SocketStream::write_now(Bytes from) {
+  assert(!from.empty());
+  if (!fd_) return failed("write");
+  if (finishing_) return std::unexpected(Error(Fault::closed, "write", name()));
+  if (error_ != 0) {
+    errno = error_;
+    return failed("write");
+  }
+  if (outbox_.size() + from.size() > Outbox::bytes_max || from.size() >= direct_bytes_min) {
+    std::size_t sent = 0;
+    if (watcher_.can_write()) {
+      if (outbox_.empty()) {
+        sent = send_some(from);
+        if (error_ != 0) {
+          errno = error_;
+          return failed("write");
+        }
+      } else {
+        const auto with_outbox = send_with_outbox(from);
+        if (!with_outbox) return with_outbox;
+        sent = *with_outbox;
+      }
+      if (sent != 0) {
+        if (!outbox_.empty()) watcher_.flush_waits(true);
+        return sent;
+      }
+    }
+    if (!watcher_.can_write()) {
+      // The kernel takes no more. Nothing may wait unsent without being watched.
+      watcher_.flush_waits(!outbox_.empty());
+      return fail(Fault::would_block);
+    }
+  }
+  const std::size_t taken = outbox_.append(from);
+  reactor_.unsent_bytes += taken;
+  if (taken == 0) return fail(Fault::would_block);
+  if (watcher_.can_write()) {
+    if (!listed()) reactor_.loop().at_end_of_turn(*this);
+  } else {
+    watcher_.flush_waits(true);
+  }
+  return taken;
+}
+
+void SocketStream::run() {
+  if (!fd_ || error_ != 0) return;
+  if (!outbox_.empty()) {
+    const std::size_t sent = send_some(outbox_.rest());
+    if (error_ != 0) return;
+    outbox_.consume(sent);
+    reactor_.unsent_bytes -= sent;
+  }
+  if (outbox_.empty()) {
+    sent_everything();
+  } else {
+    outbox_.shrink();
+    watcher_.flush_waits(true);
+  }
+}
+
+void SocketStream::sent_everything() {
+  watcher_.flush_waits(false);
+  if (finishing_ && !finished_) {
+    finished_ = true;
+    sys::shutdown(fd_.get(), SHUT_WR);
+  }
+}
+
+/// Sending failed: the next write says so, and who waits is woken to hear it.
+void SocketStream::broke(int error) {
+  error_ = error;
+  reactor_.unsent_bytes -= outbox_.size();
+  outbox_.consume(outbox_.size());
+  watcher_.flush_waits(false);
+  watcher_.writers.wake_all(reactor_.loop());
+}
+
+Result<void> SocketStream::flush_now() {
+  if (!fd_) return failed("flush");
+  if (!outbox_.empty() && watcher_.can_write()) run();
+  if (error_ != 0) {
+    errno = error_;
+    return failed("flush");
+  }
+  if (outbox_.empty()) return {};
+  return fail(Fault::would_block);
+}
+
+Result<void> SocketStream::finish() {
+  if (!fd_) return failed("finish");
+  finishing_ = true;
+  if (!outbox_.empty() && watcher_.can_write()) run();
+  if (error_ != 0) {
+    errno = error_;
+    return failed("finish");
+  }
+  if (outbox_.empty()) sent_everything();
+  return {};
+}
+
+void SocketStream::abort() {
+  if (!fd_) return;
+  leave();
+  reactor_.unsent_bytes -= outbox_.size();
+  outbox_.consume(outbox_.size());
+  reactor_.unwatch(watcher_);
+  // RFC 9293, section 3.10.5: ABORT drops what is queued and sends a reset.
+  const struct linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  fd_.reset();
+  watcher_.readers.wake_all(reactor_.loop());
+  watcher_.writers.wake_all(reactor_.loop());
+}
+
+Fd SocketStream::release() {
+  if (!outbox_.empty()) run();
+  leave();
+  reactor_.unsent_bytes -= outbox_.size();
+  outbox_.consume(outbox_.size());
+  reactor_.unwatch(watcher_);
+  return std::move(fd_);
+}
+
+Address SocketStream::local() const {
+  return fd_ ? local_address(fd_.get()) : Address();
+}
+
+std::string SocketStream::name() const {
+  if (peer_.kind() == Address::Kind::none) {
+    // A client of a Unix socket has no name; where it came to is the next best.
+    const Address here = local();
+    if (here.is_unix()) return to_string(Endpoint::of(here, transport_));
+    return std::string(to_string(transport_)) + ":" + to_string(peer_);
+  }
+  return to_string(Endpoint::of(peer_, transport_));
+}
+
+}  // namespace koine::os

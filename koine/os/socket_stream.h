@@ -1,0 +1,103 @@
+// A connection of the kernel's as a Stream.
+//
+// Output is collected in a block of the loop's while a turn lasts and sent once at its end; what the
+// kernel does not take then is kept, and sent as soon as it can be. Large pieces that meet no collected
+// output are sent without copying.
+#pragma once
+
+#include <memory>
+
+#include "koine/os/fd.h"
+#include "koine/os/reactor.h"
+#include "koine/os/watcher.h"
+#include "koine/transport/stream.h"
+
+namespace koine::os {
+
+/// Output that was collected and is not yet sent.
+class Outbox {
+ public:
+  /// What is collected at most; a writer that fills it waits.
+  static constexpr std::size_t bytes_max = BlockPool::block_bytes;
+
+  explicit Outbox(BlockPool& pool) : pool_(&pool) {}
+  Outbox(Outbox&& other) noexcept;
+  Outbox& operator=(Outbox&&) = delete;
+  ~Outbox() { release(); }
+
+  bool empty() const { return sent_ == end_; }
+  Bytes rest() const { return {memory_ + sent_, end_ - sent_}; }
+  std::size_t size() const { return end_ - sent_; }
+
+  /// Appends as much as fits: how much.
+  std::size_t append(Bytes bytes);
+
+  /// The first `count` bytes were sent.
+  void consume(std::size_t count);
+
+  /// Moves what is left, of a slow peer, to memory of just its size.
+  void shrink();
+
+ private:
+  void release();
+
+  BlockPool* pool_;
+  std::byte* memory_ = nullptr;
+  std::uint32_t capacity_ = 0;
+  std::uint32_t sent_ = 0;
+  std::uint32_t end_ = 0;
+  bool pooled_ = false;
+};
+
+class SocketStream final : public Stream, private Runnable {
+ public:
+  /// Takes over a connected, non-blocking socket. Fails if the multiplexer cannot watch it.
+  static Result<std::unique_ptr<Stream>> make(Reactor& reactor, Fd fd, Transport transport,
+                                              Address peer);
+  ~SocketStream() override;
+
+  Result<std::size_t> read_now(MutableBytes into) override;
+  Result<Buffer> receive_now() override;
+  Result<std::size_t> write_now(Bytes from) override;
+  Result<void> flush_now() override;
+  std::size_t unsent() const override { return outbox_.size(); }
+  Result<void> finish() override;
+  void abort() override;
+  WaitList& readable() override { return watcher_.readers; }
+  WaitList& writable() override { return watcher_.writers; }
+  Address local() const override;
+  Address peer() const override { return peer_; }
+  std::string name() const override;
+
+  /// Gives up the socket: for a thread or process of its own. What was collected is sent first, as far
+  /// as that goes without waiting.
+  Fd release();
+
+  /// The socket, for options; -1 after abort().
+  int descriptor() const { return fd_.get(); }
+
+ private:
+  SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer);
+
+  void run() override;  // at the end of the turn, or when output can be sent
+  Result<std::size_t> receive_into(MutableBytes into);
+  Result<std::size_t> send_with_outbox(Bytes from);
+  std::size_t send_some(Bytes from);
+  bool has_unread() const;
+  void broke(int error);
+  void sent_everything();
+  std::unexpected<Error> failed(const char* operation) const;
+
+  Reactor& reactor_;
+  Watcher watcher_;
+  Fd fd_;
+  Transport transport_;
+  bool finishing_ = false;    // shut down for writing when the outbox is empty
+  bool finished_ = false;     // it was
+  bool peer_finished_ = false;
+  int error_ = 0;             // what broke the connection while sending
+  Outbox outbox_;
+  Address peer_;
+};
+
+}  // namespace koine::os
