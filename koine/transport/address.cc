@@ -58,7 +58,7 @@ Parsed<std::array<std::uint8_t, 4>> read_v4(std::string_view text, std::size_t b
 Parsed<IpAddress> read_v6(std::string_view text) {
   std::array<std::uint16_t, 8> groups{};
   std::size_t count = 0;
-  std::size_t gap = groups.size();  // how many groups stand before the `::`; 8: there is none yet
+  std::optional<std::size_t> gap;  // how many groups stand before the `::`
   std::size_t at = 0;
   if (text.starts_with("::")) {
     gap = 0;
@@ -95,21 +95,21 @@ Parsed<IpAddress> read_v6(std::string_view text) {
           at, "expected a colon or a hexadecimal digit of an IPv6 address, " + found_at(text, at));
     ++at;
     if (at < text.size() && text[at] == ':') {
-      if (gap != groups.size()) return mistake(at - 1, ":: may stand only once in an IPv6 address");
+      if (gap) return mistake(at - 1, ":: may stand only once in an IPv6 address");
       gap = count;
       ++at;
     } else if (at == text.size()) {
       return mistake(at, "expected another group of the IPv6 address, found the end");
     }
   }
-  if (gap != groups.size()) {
+  if (gap) {
     if (count == groups.size())
       return mistake(text.size(), ":: stands for at least one group, but all eight are written");
     // The groups after the gap move to the end; zeros take their place.
-    const std::size_t tail = count - gap;
-    std::ranges::move_backward(groups.begin() + static_cast<std::ptrdiff_t>(gap),
+    const std::size_t tail = count - *gap;
+    std::ranges::move_backward(groups.begin() + static_cast<std::ptrdiff_t>(*gap),
                                groups.begin() + static_cast<std::ptrdiff_t>(count), groups.end());
-    std::fill(groups.begin() + static_cast<std::ptrdiff_t>(gap),
+    std::fill(groups.begin() + static_cast<std::ptrdiff_t>(*gap),
               groups.end() - static_cast<std::ptrdiff_t>(tail), std::uint16_t{0});
   } else if (count < groups.size()) {
     return mistake(text.size(),

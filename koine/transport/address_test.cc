@@ -102,6 +102,8 @@ TEST(IpAddress, WhatIsNoAddressIsRefusedWithThePlaceAndTheReason) {
       {"1:2:3:4:5:6:7:8:9", "at column 17: an IPv6 address has only eight groups"},
       {"1:2:3:4::5:6:7:8",
        "at column 17: :: stands for at least one group, but all eight are written"},
+      {"1:2:3:4:5:6:7:8::",
+       "at column 18: :: stands for at least one group, but all eight are written"},
       {"1::2::3", "at column 5: :: may stand only once in an IPv6 address"},
       {":::", "at column 3: expected a hexadecimal group of an IPv6 address, found ':'"},
       {"1:::2", "at column 4: expected a hexadecimal group of an IPv6 address, found ':'"},
@@ -156,7 +158,7 @@ TEST(IpAddress, MutatedTextsAreReadAsTheCLibraryReadsThem) {
       const char letter = letters[random.below(letters.size())];
       switch (random.below(3)) {
         case 0: text[at] = letter; break;
-        case 1: text.insert(at, 1, letter); break;
+        case 1: text.insert(at + random.below(2), 1, letter); break;
         default: text.erase(at, 1);
       }
     }

@@ -447,7 +447,7 @@ TEST(Endpoint, MutatedTextsGiveAnErrorOrSurviveTheRoundTrip) {
       const char letter = letters[random.below(letters.size())];
       switch (random.below(4)) {
         case 0: text[at] = letter; break;
-        case 1: text.insert(at, 1, letter); break;
+        case 1: text.insert(at + random.below(2), 1, letter); break;
         case 2: text.erase(at, 1 + random.below(3)); break;
         default: text.insert(at, forms[random.below(forms.size())].first.substr(0, at));
       }

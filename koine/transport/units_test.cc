@@ -255,7 +255,7 @@ TEST(Units, MutatedTextsGiveAnErrorOrSurviveTheRoundTrip) {
       const char letter = letters[random.below(letters.size())];
       switch (random.below(3)) {
         case 0: text[at] = letter; break;
-        case 1: text.insert(at, 1, letter); break;
+        case 1: text.insert(at + random.below(2), 1, letter); break;
         default: text.erase(at, 1);
       }
     }
