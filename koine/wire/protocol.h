@@ -1,9 +1,15 @@
-// The numbers by which one layer names the layer above it.
+// The numbers by which one layer names the layer above it, and captures the lowest one.
 #pragma once
 
 #include <cstdint>
 
 namespace koine::wire {
+
+/// What the frames of a capture begin with: a LINKTYPE_ number of pcap and pcapng.
+enum class LinkType : std::uint16_t {
+  ethernet = 1,
+  raw_ip = 101,  ///< IPv4 or IPv6, as the first four bits say
+};
 
 /// What an Ethernet frame carries (IEEE 802.3; IANA "IEEE 802 Numbers"). Any number may arrive.
 enum class EtherType : std::uint16_t {
