@@ -12,10 +12,6 @@ namespace {
 
 using namespace url;
 
-std::unexpected<Mistake> mistake(std::size_t offset, std::string note) {
-  return std::unexpected(Mistake{offset, std::move(note)});
-}
-
 /// Four decimal numbers without leading zeros: a 0 in front means octal to some, and nothing to
 /// others (RFC 6943, section 3.1.1). `text` is all of it; offsets count from `base`.
 Parsed<std::array<std::uint8_t, 4>> read_v4(std::string_view text, std::size_t base) {
@@ -24,10 +20,10 @@ Parsed<std::array<std::uint8_t, 4>> read_v4(std::string_view text, std::size_t b
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (i > 0) {
       if (at >= text.size())
-        return mistake(base + at, "an IPv4 address has four numbers, as in 192.0.2.1");
+        return mistaken(base + at, "an IPv4 address has four numbers, as in 192.0.2.1");
       if (text[at] != '.')
-        return mistake(base + at,
-                       "expected a digit or a dot of an IPv4 address, " + found_at(text, at));
+        return mistaken(base + at,
+                        "expected a digit or a dot of an IPv4 address, " + found_at(text, at));
       ++at;
     }
     const std::size_t start = at;
@@ -37,20 +33,20 @@ Parsed<std::array<std::uint8_t, 4>> read_v4(std::string_view text, std::size_t b
       ++at;
       if (value > 255) {
         while (at < text.size() && is_digit(text[at])) ++at;
-        return mistake(base + start, "a number of an IPv4 address is at most 255");
+        return mistaken(base + start, "a number of an IPv4 address is at most 255");
       }
     }
     if (at == start)
-      return mistake(base + at, "expected a number of an IPv4 address, " + found_at(text, at));
+      return mistaken(base + at, "expected a number of an IPv4 address, " + found_at(text, at));
     if (text[start] == '0' && at - start > 1)
-      return mistake(base + start,
-                     "a number of an IPv4 address has no leading zero: it could be octal");
+      return mistaken(base + start,
+                      "a number of an IPv4 address has no leading zero: it could be octal");
     numbers[i] = static_cast<std::uint8_t>(value);
   }
   if (at < text.size())
-    return mistake(base + at, text[at] == '.'
-                                  ? "an IPv4 address has only four numbers"
-                                  : "expected the end of the IPv4 address, " + found_at(text, at));
+    return mistaken(base + at, text[at] == '.'
+                                   ? "an IPv4 address has only four numbers"
+                                   : "expected the end of the IPv4 address, " + found_at(text, at));
   return numbers;
 }
 
@@ -64,21 +60,22 @@ Parsed<IpAddress> read_v6(std::string_view text) {
     gap = 0;
     at = 2;
   } else if (text.starts_with(':')) {
-    return mistake(1, "expected a second colon: an IPv6 address begins with a number or with ::");
+    return mistaken(1, "expected a second colon: an IPv6 address begins with a number or with ::");
   }
   while (at < text.size()) {
-    if (count == groups.size()) return mistake(at, "an IPv6 address has only eight groups");
+    if (count == groups.size()) return mistaken(at, "an IPv6 address has only eight groups");
     const std::size_t start = at;
     unsigned value = 0;
     while (at < text.size() && hex_value(text[at]) >= 0) {
       if (at - start == 4)
-        return mistake(start, "a group of an IPv6 address has at most four digits");
+        return mistaken(start, "a group of an IPv6 address has at most four digits");
       value = value << 4 | static_cast<unsigned>(hex_value(text[at]));
       ++at;
     }
     if (at < text.size() && text[at] == '.') {
       if (count > groups.size() - 2)
-        return mistake(start, "too many groups before the IPv4 address: it takes the place of two");
+        return mistaken(start,
+                        "too many groups before the IPv4 address: it takes the place of two");
       const auto numbers = read_v4(text.substr(start), start);
       if (!numbers) return std::unexpected(numbers.error());
       groups[count++] = static_cast<std::uint16_t>((*numbers)[0] << 8 | (*numbers)[1]);
@@ -87,24 +84,24 @@ Parsed<IpAddress> read_v6(std::string_view text) {
       break;
     }
     if (at == start)
-      return mistake(at, "expected a hexadecimal group of an IPv6 address, " + found_at(text, at));
+      return mistaken(at, "expected a hexadecimal group of an IPv6 address, " + found_at(text, at));
     groups[count++] = static_cast<std::uint16_t>(value);
     if (at == text.size()) break;
     if (text[at] != ':')
-      return mistake(
+      return mistaken(
           at, "expected a colon or a hexadecimal digit of an IPv6 address, " + found_at(text, at));
     ++at;
     if (at < text.size() && text[at] == ':') {
-      if (gap) return mistake(at - 1, ":: may stand only once in an IPv6 address");
+      if (gap) return mistaken(at - 1, ":: may stand only once in an IPv6 address");
       gap = count;
       ++at;
     } else if (at == text.size()) {
-      return mistake(at, "expected another group of the IPv6 address, found the end");
+      return mistaken(at, "expected another group of the IPv6 address, found the end");
     }
   }
   if (gap) {
     if (count == groups.size())
-      return mistake(text.size(), ":: stands for at least one group, but all eight are written");
+      return mistaken(text.size(), ":: stands for at least one group, but all eight are written");
     // The groups after the gap move to the end; zeros take their place.
     const std::size_t tail = count - *gap;
     std::ranges::move_backward(groups.begin() + static_cast<std::ptrdiff_t>(*gap),
@@ -112,8 +109,8 @@ Parsed<IpAddress> read_v6(std::string_view text) {
     std::fill(groups.begin() + static_cast<std::ptrdiff_t>(*gap),
               groups.end() - static_cast<std::ptrdiff_t>(tail), std::uint16_t{0});
   } else if (count < groups.size()) {
-    return mistake(text.size(),
-                   "an IPv6 address has eight groups, or a :: for those that are zero");
+    return mistaken(text.size(),
+                    "an IPv6 address has eight groups, or a :: for those that are zero");
   }
   return IpAddress::v6(groups);
 }
@@ -215,7 +212,7 @@ IpAddress IpAddress::with_zone_index(std::uint32_t index) const {
 }
 
 Parsed<IpAddress> read_ip(std::string_view text) {
-  if (text.empty()) return mistake(0, "expected an IP address, found nothing");
+  if (text.empty()) return mistaken(0, "expected an IP address, found nothing");
   if (text.find(':') == std::string_view::npos) {
     const auto numbers = read_v4(text, 0);
     if (!numbers) return std::unexpected(numbers.error());
@@ -225,10 +222,10 @@ Parsed<IpAddress> read_ip(std::string_view text) {
   const std::size_t percent = text.find('%');
   const auto address = read_v6(text.substr(0, percent));
   if (!address || percent == std::string_view::npos) return address;
-  if (!address->needs_zone()) return mistake(percent, only_link_local);
+  if (!address->needs_zone()) return mistaken(percent, only_link_local);
   const std::string_view zone = text.substr(percent + 1);
   if (const auto wrong = mistake_in_zone(zone))
-    return mistake(percent + 1 + wrong->offset, wrong->note);
+    return mistaken(percent + 1 + wrong->offset, wrong->note);
   return *address->with_zone(zone);
 }
 

@@ -2,6 +2,9 @@
 // any locale.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 namespace koine::url {
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -10,6 +13,12 @@ constexpr bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 constexpr bool is_alnum(char c) { return is_digit(c) || is_lower(c) || is_upper(c); }
 
 constexpr char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
+
+inline std::string lower(std::string_view text) {
+  std::string lowered(text);
+  for (char& c : lowered) c = to_lower(c);
+  return lowered;
+}
 
 /// The value of a hexadecimal digit, or -1.
 constexpr int hex_value(char c) {

@@ -3,6 +3,8 @@
 #include <cassert>
 
 #include "koine/transport/characters.h"
+#include "koine/transport/host.h"
+#include "koine/transport/mistake.h"
 #include "koine/transport/percent.h"
 #include "koine/transport/schemes.h"
 
@@ -21,12 +23,6 @@ bool fits(const Address& address, Transport transport) {
     case Transport::systemd: return false;
   }
   return false;
-}
-
-Result<Endpoint> with_host(std::string_view host, std::uint16_t port, Transport transport) {
-  auto endpoint = read_host(host, port, transport);
-  if (!endpoint) return std::unexpected(malformed(host, endpoint.error()));
-  return std::move(*endpoint);
 }
 
 /// What follows `unix:`. Kept readable: only what would be read differently is encoded.
@@ -58,6 +54,18 @@ std::string_view to_string(Transport transport) {
     case Transport::systemd: return "systemd";
   }
   return "";
+}
+
+Result<Endpoint> Endpoint::with_host(std::string_view text, std::uint16_t port,
+                                     Transport transport) {
+  auto host = read_host(text);
+  if (!host) return std::unexpected(malformed(text, host.error()));
+  Endpoint endpoint;
+  endpoint.transport_ = transport;
+  endpoint.ip_ = host->ip;
+  endpoint.name_ = std::move(host->name);
+  endpoint.port_ = port;
+  return endpoint;
 }
 
 Result<Endpoint> Endpoint::tcp(std::string_view host, std::uint16_t port) {

@@ -124,6 +124,8 @@ class Endpoint {
  private:
   friend class EndpointParser;
 
+  static Result<Endpoint> with_host(std::string_view text, std::uint16_t port, Transport transport);
+
   bool has_host() const { return transport_ == Transport::tcp || transport_ == Transport::udp; }
 
   Transport transport_ = Transport::tcp;

@@ -2,12 +2,14 @@
 //
 // A URL is read from left to right: scheme, then what the scheme's transport calls a place, then
 // the path, if the protocol has one. The query is cut off first: a `?` stands nowhere else.
-#include <array>
-#include <optional>
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "koine/transport/characters.h"
 #include "koine/transport/endpoint.h"
+#include "koine/transport/host.h"
+#include "koine/transport/mistake.h"
 #include "koine/transport/percent.h"
 #include "koine/transport/schemes.h"
 
@@ -16,38 +18,8 @@ namespace {
 
 using namespace url;
 
-// Longest name of a host, without the dot of the root, and of one label: RFC 1123, section 2.1.
-constexpr std::size_t name_bytes_max = 253;
-constexpr std::size_t label_bytes_max = 63;
-
 // Longest name of a systemd socket: sd_pid_notify_with_fds(3).
 constexpr std::size_t systemd_name_bytes_max = 255;
-
-constexpr std::array transports{Transport::tcp,         Transport::udp,
-                                Transport::unix_stream, Transport::unix_datagram,
-                                Transport::inherited,   Transport::systemd};
-
-std::unexpected<Mistake> mistake(std::size_t offset, std::string note) {
-  return std::unexpected(Mistake{offset, std::move(note)});
-}
-
-/// The same mistake in a text that begins `base` bytes further on.
-std::unexpected<Mistake> moved(Mistake mistake, std::size_t base) {
-  mistake.offset += base;
-  return std::unexpected(std::move(mistake));
-}
-
-/// As much of a text as fits a sentence.
-std::string quoted(std::string_view text) {
-  constexpr std::size_t bytes_max = 40;
-  return "'" + printable(text.substr(0, bytes_max)) + (text.size() > bytes_max ? "...'" : "'");
-}
-
-std::string lower(std::string_view text) {
-  std::string lowered(text);
-  for (char& c : lowered) c = to_lower(c);
-  return lowered;
-}
 
 /// A decimal number without leading zeros, at most `max`.
 Parsed<std::uint32_t> read_number(std::string_view text, const char* what, std::uint32_t max) {
@@ -56,70 +28,16 @@ Parsed<std::uint32_t> read_number(std::string_view text, const char* what, std::
   for (; at < text.size() && is_digit(text[at]); ++at)
     if (value <= max) value = value * 10 + static_cast<unsigned>(text[at] - '0');
   if (at == 0 || at < text.size())
-    return mistake(at, std::string("expected ") + (at == 0 ? "a " : "another digit of the ") +
-                           what + ", " + found_at(text, at));
+    return mistaken(at, std::string("expected ") + (at == 0 ? "a " : "another digit of the ") +
+                            what + ", " + found_at(text, at));
   if (value > max)
-    return mistake(0, std::string(what) + " " +
-                          (at <= 20 ? std::string(text) : std::string(text.substr(0, 20)) + "...") +
-                          " is larger than " + std::to_string(max));
+    return mistaken(0,
+                    std::string(what) + " " +
+                        (at <= 20 ? std::string(text) : std::string(text.substr(0, 20)) + "...") +
+                        " is larger than " + std::to_string(max));
   if (at > 1 && text[0] == '0')
-    return mistake(0, std::string("a ") + what + " has no leading zero");
+    return mistaken(0, std::string("a ") + what + " has no leading zero");
   return static_cast<std::uint32_t>(value);
-}
-
-/// True if a host's last label is a number: then all of it has to be an IPv4 address, or 127.1 and
-/// 0x7f.1 would be names (RFC 1123, section 2.1; the URL standard's "ends in a number").
-bool ends_in_number(std::string_view host) {
-  if (host.ends_with('.')) host.remove_suffix(1);
-  std::string_view label = host.substr(host.rfind('.') + 1);
-  const bool is_hex = label.starts_with("0x") || label.starts_with("0X");
-  if (is_hex) label.remove_prefix(2);
-  for (const char c : label)
-    if (is_hex ? hex_value(c) < 0 : !is_digit(c)) return false;
-  return is_hex || !label.empty();
-}
-
-/// A name of RFC 1123, underscores let pass: they are common in names nobody registers.
-Parsed<std::string> read_name(std::string_view host) {
-  for (std::size_t start = 0; start <= host.size();) {
-    const std::size_t end = std::min(host.find('.', start), host.size());
-    for (std::size_t at = start; at < end; ++at) {
-      if (is_alnum(host[at]) || host[at] == '_') continue;
-      if (!is_ascii(host[at]))
-        return mistake(at, "a host name is ASCII: write an international one in its xn-- form");
-      if (host[at] != '-')
-        return mistake(
-            at, "a host name has only letters, digits, hyphens and dots, " + found_at(host, at));
-      if (at == start || at + 1 == end)
-        return mistake(at, "a hyphen may not begin or end a part of a host name");
-    }
-    // The root's dot may end a name: example.org.
-    const bool is_root = start == host.size() && start > 1;
-    if (start == end && !is_root)
-      return mistake(start, "expected a part of a host name, " + found_at(host, start));
-    if (end - start > label_bytes_max)
-      return mistake(start, "a part of a host name has at most " + std::to_string(label_bytes_max) +
-                                " characters, this one has " + std::to_string(end - start));
-    start = end + 1;
-  }
-  const std::size_t size = host.size() - (host.ends_with('.') ? 1 : 0);
-  if (size > name_bytes_max)
-    return mistake(0, "a host name has at most " + std::to_string(name_bytes_max) +
-                          " characters, this one has " + std::to_string(size));
-  return lower(host);
-}
-
-/// What is between brackets: an IPv6 address whose zone follows `%25` (RFC 6874) or a bare `%`.
-Parsed<IpAddress> read_bracketed(std::string_view inside) {
-  const std::size_t percent = inside.find('%');
-  std::string plain(inside);
-  const bool is_encoded = percent != std::string_view::npos &&
-                          inside.substr(percent).starts_with("%25") && inside.size() > percent + 3;
-  if (is_encoded) plain.erase(percent + 1, 2);
-  auto ip = read_ip(plain);
-  if (!ip) return moved(ip.error(), is_encoded && ip.error().offset > percent ? 2 : 0);
-  if (ip->is_v4()) return mistake(0, "brackets are for IPv6: write an IPv4 address without");
-  return ip;
 }
 
 /// A path or query with its escapes checked and every byte encoded that a URL has no room for.
@@ -127,11 +45,11 @@ Parsed<std::string> read_encoded(std::string_view text, bool is_query) {
   std::string encoded;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
-    if (c == ' ') return mistake(at, "a space is written %20 here");
-    if (c == '\\') return mistake(at, "a backslash is written %5C here");
+    if (c == ' ') return mistaken(at, "a space is written %20 here");
+    if (c == '\\') return mistaken(at, "a backslash is written %5C here");
     if (c == '%') {
       const auto byte = percent_decode(text.substr(at, 3));
-      if (!byte) return moved(byte.error(), at);
+      if (!byte) return mistaken(at + byte.error().offset, byte.error().note);
       percent_encode(byte->front(), encoded);
       at += 2;
     } else if (is_path_character(c) || (is_query && c == '?')) {
@@ -141,66 +59,6 @@ Parsed<std::string> read_encoded(std::string_view text, bool is_query) {
     }
   }
   return encoded;
-}
-
-/// A host without brackets; both empty stand for any address.
-struct Host {
-  std::optional<IpAddress> ip;
-  std::string name;
-};
-
-Parsed<Host> read_host(std::string_view text) {
-  if (text.empty()) return Host{};
-  if (text.find(':') != std::string_view::npos || ends_in_number(text)) {
-    const auto ip = read_ip(text);
-    if (!ip) return std::unexpected(ip.error());
-    return Host{*ip, {}};
-  }
-  auto name = read_name(text);
-  if (!name) return std::unexpected(std::move(name).error());
-  return Host{{}, *std::move(name)};
-}
-
-/// True for an IPv6 address without brackets, a port behind it or not.
-bool is_bare_v6(std::string_view authority) {
-  for (const std::string_view text : {authority, authority.substr(0, authority.rfind(':'))})
-    if (const auto ip = read_ip(text); ip && ip->is_v6()) return true;
-  return false;
-}
-
-struct Scheme {
-  const Protocol* protocol;  // null: none but the transport's
-  Transport transport;
-};
-
-std::optional<Transport> find_transport(std::string_view name) {
-  for (const Transport transport : transports)
-    if (name == to_string(transport)) return transport;
-  return std::nullopt;
-}
-
-/// `name` is in lower case.
-Parsed<Scheme> read_scheme(std::string_view name) {
-  if (const auto transport = find_transport(name)) return Scheme{nullptr, *transport};
-  if (const Protocol* protocol = find_protocol(name)) {
-    if (!protocol->needs_transport) return Scheme{protocol, Transport::tcp};
-    return mistake(0, std::string(name) + " needs a transport: " + std::string(name) +
-                          "+tcp, +unix, +tls, +ws or +wss");
-  }
-  const std::size_t plus = std::min(name.rfind('+'), name.size());
-  const Protocol* protocol = find_protocol(name.substr(0, plus));
-  const auto transport = find_transport(name.substr(std::min(plus + 1, name.size())));
-  if (protocol == nullptr || !transport)
-    return mistake(0, "unknown scheme " + quoted(name) +
-                          ": expected tcp, udp, unix, unixgram, fd, systemd, tls, http, https, ws, "
-                          "wss or rsocket+tcp");
-  const std::string known(protocol->name);
-  if (*transport == Transport::udp || *transport == Transport::unix_datagram)
-    return mistake(plus + 1, known + " is not carried by " + std::string(to_string(*transport)));
-  // One spelling for one thing.
-  if (*transport == Transport::tcp && !protocol->needs_transport)
-    return mistake(plus, known + " means TCP without saying so: write " + known + "://");
-  return Scheme{protocol, *transport};
 }
 
 }  // namespace
@@ -213,18 +71,6 @@ class EndpointParser {
   Parsed<Endpoint> parse() {
     if (every_character() && scheme() && query() && place()) return std::move(endpoint_);
     return std::unexpected(std::move(mistake_));
-  }
-
-  static Parsed<Endpoint> from_host(std::string_view text, std::uint16_t port,
-                                    Transport transport) {
-    auto host = read_host(text);
-    if (!host) return std::unexpected(std::move(host).error());
-    Endpoint endpoint;
-    endpoint.transport_ = transport;
-    endpoint.ip_ = host->ip;
-    endpoint.name_ = std::move(host->name);
-    endpoint.port_ = port;
-    return endpoint;
   }
 
  private:
@@ -449,10 +295,6 @@ class EndpointParser {
   Endpoint endpoint_;
   Mistake mistake_{};
 };
-
-Parsed<Endpoint> url::read_host(std::string_view host, std::uint16_t port, Transport transport) {
-  return EndpointParser::from_host(host, port, transport);
-}
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
   auto endpoint = EndpointParser(text).parse();

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <utility>
 
 namespace koine {
 namespace {
@@ -101,6 +102,10 @@ Shown shown_around(std::string_view text, std::size_t offset) {
 }
 
 }  // namespace
+
+std::unexpected<Mistake> mistaken(std::size_t offset, std::string note) {
+  return std::unexpected(Mistake{offset, std::move(note)});
+}
 
 Error malformed(std::string_view text, const Mistake& mistake) {
   const Shown shown = shown_around(text, mistake.offset);

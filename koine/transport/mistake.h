@@ -28,6 +28,9 @@ struct Mistake {
 template <class T>
 using Parsed = std::expected<T, Mistake>;
 
+/// `return mistaken(at, "expected ...")` from a function that answers Parsed<...>.
+std::unexpected<Mistake> mistaken(std::size_t offset, std::string note);
+
 /// The mistake as an Error: Fault::malformed, "parse", the text made printable, and a note that
 /// begins with `at column N: `, counted from 1. Of a text longer than 400 bytes only the part
 /// around the mistake is shown, and the column is one of what is shown.

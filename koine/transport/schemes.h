@@ -1,4 +1,4 @@
-// What endpoint.cc and endpoint_parser.cc share: the protocols there are, and how a host is read.
+// What the scheme of an endpoint says: the protocols there are, and what carries them.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,12 @@ constexpr const Protocol* find_protocol(std::string_view name) {
   return nullptr;
 }
 
-/// `transport` at a host without brackets: an IP address, a name, or empty.
-Parsed<Endpoint> read_host(std::string_view host, std::uint16_t port, Transport transport);
+struct Scheme {
+  const Protocol* protocol;  ///< null: none but the transport's
+  Transport transport;
+};
+
+/// The part before the colon, in lower case: a transport, a protocol, or both as `rsocket+tcp`.
+Parsed<Scheme> read_scheme(std::string_view name);
 
 }  // namespace koine::url

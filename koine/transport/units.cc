@@ -58,10 +58,6 @@ const Unit* find_unit(const std::array<Unit, count>& units, std::string_view nam
   return nullptr;
 }
 
-std::unexpected<Mistake> mistake(std::size_t offset, std::string note) {
-  return std::unexpected(Mistake{offset, std::move(note)});
-}
-
 /// A decimal number, digits / 10^decimals; zeros at the end of a fraction are dropped.
 struct Decimal {
   std::uint64_t digits = 0;
@@ -87,15 +83,15 @@ Parsed<Decimal> read_decimal(std::string_view text, std::size_t at, const char* 
   };
   const std::size_t point = digits_end(at);
   if (point == at)
-    return mistake(at,
-                   std::string("expected a number, as in ") + example + ", " + found_at(text, at));
+    return mistaken(at,
+                    std::string("expected a number, as in ") + example + ", " + found_at(text, at));
   std::size_t end = point;
   std::string digits(text.substr(at, point - at));
   Decimal decimal;
   if (point < text.size() && text[point] == '.') {
     end = digits_end(point + 1);
     if (end == point + 1)
-      return mistake(end, "expected a digit after the point, " + found_at(text, end));
+      return mistaken(end, "expected a digit after the point, " + found_at(text, end));
     std::string_view fraction = text.substr(point + 1, end - point - 1);
     while (fraction.ends_with('0')) fraction.remove_suffix(1);
     digits += fraction;
@@ -104,11 +100,11 @@ Parsed<Decimal> read_decimal(std::string_view text, std::size_t at, const char* 
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
   if (decimal.decimals > digits_max ||
       (decimal.decimals > 0 && digits.size() > static_cast<std::size_t>(digits_max)))
-    return mistake(at, "a number has at most 18 digits");
+    return mistaken(at, "a number has at most 18 digits");
   const auto [rest, problem] =
       std::from_chars(digits.data(), digits.data() + digits.size(), decimal.digits);
   if (problem == std::errc::result_out_of_range)
-    return mistake(at, "a number is at most 18446744073709551615");
+    return mistaken(at, "a number is at most 18446744073709551615");
   decimal.size = end - at;
   return decimal;
 }
@@ -134,12 +130,12 @@ Parsed<Duration> read_duration(std::string_view text) {
   constexpr auto max = static_cast<std::uint64_t>(std::numeric_limits<Duration::rep>::max());
   constexpr const char* example = "250ms or 1m30s";
   if (text == "0") return Duration();
-  if (text.starts_with('-')) return mistake(0, "a duration is not negative");
+  if (text.starts_with('-')) return mistaken(0, "a duration is not negative");
   std::uint64_t sum = 0;
   const Unit* last = nullptr;
   bool has_fraction = false;
   for (std::size_t at = 0; at < text.size() || last == nullptr;) {
-    if (has_fraction) return mistake(at, "only the last number of a duration may have a fraction");
+    if (has_fraction) return mistaken(at, "only the last number of a duration may have a fraction");
     const auto number = read_decimal(text, at, example);
     if (!number) return std::unexpected(number.error());
     const std::size_t unit_at = at + number->size;
@@ -149,13 +145,13 @@ Parsed<Duration> read_duration(std::string_view text) {
     const bool is_micro = name == "\xc2\xb5s" || name == "\xce\xbcs";
     const Unit* unit = find_unit(time_units, is_micro ? "us" : name);
     if (unit == nullptr)
-      return mistake(unit_at, std::string("expected a unit: ") + time_unit_names);
+      return mistaken(unit_at, std::string("expected a unit: ") + time_unit_names);
     if (last != nullptr && unit->factor >= last->factor)
-      return mistake(unit_at, "expected a unit smaller than " + std::string(last->name));
+      return mistaken(unit_at, "expected a unit smaller than " + std::string(last->name));
     const auto part = scaled(*number, unit->factor, max - sum);
     if (!part)
-      return mistake(at, part.error() == Misfit::too_fine ? "a duration is in whole nanoseconds"
-                                                          : "a duration is at most 292 years");
+      return mistaken(at, part.error() == Misfit::too_fine ? "a duration is in whole nanoseconds"
+                                                           : "a duration is at most 292 years");
     sum += *part;
     has_fraction = number->decimals > 0;
     last = unit;
@@ -165,7 +161,7 @@ Parsed<Duration> read_duration(std::string_view text) {
 }
 
 Parsed<std::uint64_t> read_size(std::string_view text) {
-  if (text.starts_with('-')) return mistake(0, "a size is not negative");
+  if (text.starts_with('-')) return mistaken(0, "a size is not negative");
   const auto number = read_decimal(text, 0, "4096 or 64KiB");
   if (!number) return std::unexpected(number.error());
   const std::string_view name = text.substr(number->size);
@@ -173,34 +169,34 @@ Parsed<std::uint64_t> read_size(std::string_view text) {
   if (unit == nullptr) {
     if (name.size() == 1 && std::string_view("kKMGTPE").find(name[0]) != std::string_view::npos) {
       const std::string prefix(name == "k" ? "K" : name);
-      return mistake(number->size, "expected " + (prefix == "K" ? "k" : prefix) +
-                                       "B for 1000s or " + prefix + "iB for 1024s");
+      return mistaken(number->size, "expected " + (prefix == "K" ? "k" : prefix) +
+                                        "B for 1000s or " + prefix + "iB for 1024s");
     }
-    return mistake(number->size, std::string("expected a unit: ") + size_unit_names);
+    return mistaken(number->size, std::string("expected a unit: ") + size_unit_names);
   }
   const auto bytes = scaled(*number, unit->factor, std::numeric_limits<std::uint64_t>::max());
   if (!bytes)
-    return mistake(0, bytes.error() == Misfit::too_fine ? "a size is in whole bytes"
-                                                        : "a size is less than 16EiB");
+    return mistaken(0, bytes.error() == Misfit::too_fine ? "a size is in whole bytes"
+                                                         : "a size is less than 16EiB");
   return *bytes;
 }
 
 Parsed<double> read_rate(std::string_view text) {
-  if (text.starts_with('-')) return mistake(0, "a rate is more than 0");
+  if (text.starts_with('-')) return mistaken(0, "a rate is more than 0");
   const auto number = read_decimal(text, 0, "5000 or 10k");
   if (!number) return std::unexpected(number.error());
   std::string_view name = text.substr(number->size);
   if (name.ends_with("/s")) name.remove_suffix(2);
   const Unit* unit = find_unit(rate_units, name);
-  if (unit == nullptr) return mistake(number->size, "expected k, M, G, /s or the end");
-  if (number->digits == 0) return mistake(0, "a rate is more than 0");
+  if (unit == nullptr) return mistaken(number->size, "expected k, M, G, /s or the end");
+  if (number->digits == 0) return mistaken(0, "a rate is more than 0");
   // The digits as text, with an exponent, so that the library rounds once.
   int exponent = -number->decimals;
   for (std::uint64_t factor = unit->factor; factor > 1; factor /= 10) ++exponent;
   const std::string plain = std::to_string(number->digits) + "e" + std::to_string(exponent);
   double rate = 0;
   std::from_chars(plain.data(), plain.data() + plain.size(), rate);
-  if (rate > rate_max) return mistake(0, "a rate is at most 1000G");
+  if (rate > rate_max) return mistaken(0, "a rate is at most 1000G");
   return rate;
 }
 
