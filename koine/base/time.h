@@ -21,6 +21,14 @@ struct MonotonicTime {
 
 using Instant = MonotonicTime::time_point;
 
+/// `from` + `by`, kept within what an Instant can hold: "no limit" is not a moment in the past.
+constexpr Instant later(Instant from, Duration by) {
+  Duration::rep sum = 0;
+  if (__builtin_add_overflow(from.time_since_epoch().count(), by.count(), &sum))
+    return by > Duration() ? Instant::max() : Instant::min();
+  return Instant(Duration(sum));
+}
+
 using namespace std::chrono_literals;
 
 }  // namespace koine
