@@ -79,6 +79,7 @@ class Semaphore {
     }
     bool ready() {
       if (semaphore_.permits_ == 0 || semaphore_.waiting_) return false;
+      if (!Loop::current().spend()) return false;  // start() is granted it, next round
       --semaphore_.permits_;
       granted_ = true;
       return true;

@@ -21,7 +21,7 @@
 
 namespace koine {
 
-struct InDump : ListNode {};
+struct InDump : ListNode {};  // which of a task's two lists is meant
 
 /// A task that nobody awaits but a Scope or the program itself: where a chain of waits begins.
 class Root : public InDump {
@@ -68,7 +68,8 @@ class Loop {
   /// Runs `what` in this turn or the next, after all that became ready before it.
   void schedule(Runnable& what) { ready_.push_back(what); }
 
-  /// Runs `what` when nothing more is ready in this turn: the moment to send what was collected.
+  /// Runs `what` at the end of this turn, once nothing more is ready or it has lasted long enough:
+  /// the moment to send what was collected.
   void at_end_of_turn(Runnable& what) { ending_.push_back(what); }
 
   /// Arms `timer`, or moves it. O(1).
@@ -95,6 +96,10 @@ class Loop {
   /// Runs what is ready until nothing is, or for a bounded number of rounds. True if more is ready.
   bool run_ready();
 
+  /// Runs the first of what is ready and no more, so that a test can look, or cancel, between any
+  /// two steps of a story. False if nothing is ready.
+  bool run_one();
+
   bool idle() const { return ready_.empty() && ending_.empty(); }
 
   /// Nothing is due before this.
@@ -103,13 +108,19 @@ class Loop {
   /// Lists `root` in dump() until it dies.
   void add(Root& root) { roots_.push_back(root); }
 
-  /// All tasks spawned here that are not over, each with what it waits for and where: the answer to
-  /// "why does nothing happen?".
+  /// All tasks spawned here that are not over, as a tree, each with what it waits for and where
+  /// (see dump.cc): the answer to "why does nothing happen?".
   std::string dump() const;
 
  private:
   static constexpr int rounds_max = 16;  // of run_ready(), before the outside is looked at again
   static constexpr int budget_per_run = 64;  // waits that may be skipped in a row
+
+  void run_all(List<Runnable>& list);
+  void run(Runnable& what) {
+    budget_ = budget_per_run;
+    what.run();
+  }
 
   List<Runnable> ready_;
   List<Runnable> ending_;

@@ -27,14 +27,20 @@ struct Activity {
   std::string peer;
 };
 
+class Root;
+class AwaitedVisitor;
+
 /// Something that somebody waits for; it can say what it is, for errors and for the task dump.
 class Awaited {
  public:
   /// What it does itself; an empty operation if `inner()` says it better.
   virtual Activity activity() const { return {}; }
 
-  /// What it waits for in turn; null at the end of the chain.
+  /// What it waits for in turn; null at the end of the chain. The first if there are several.
   virtual const Awaited* inner() const { return nullptr; }
+
+  /// Shows all that it waits for in turn; only what waits for several things at once overrides it.
+  virtual void visit_inner(AwaitedVisitor& visitor) const;
 
   /// Where in the source it waits; line 0 if it is no coroutine.
   virtual std::source_location where() const { return {}; }
@@ -43,6 +49,60 @@ class Awaited {
   ~Awaited() = default;
 };
 
+namespace detail {
+
+// A coroutine that stops hands over to the next one. Clang jumps there, whatever the flags say. GCC
+// does so only when it optimises and calls it otherwise, so that a loop over tasks which never wait
+// would fill the stack. There the next one is noted instead, for whoever resumed the one that
+// stops.
+#ifdef __clang__
+using Transfer = std::coroutine_handle<>;
+inline Transfer transfer(std::coroutine_handle<> next) noexcept { return next; }
+#else
+inline constinit thread_local std::coroutine_handle<> noted;
+using Transfer = void;
+inline Transfer transfer(std::coroutine_handle<> next) noexcept { noted = next; }
+#endif
+
+}  // namespace detail
+
+/// A coroutine that is about to go on.
+class Continuation {
+ public:
+  Continuation(std::coroutine_handle<> next) noexcept : next_(next) {}  // NOLINT
+  operator std::coroutine_handle<>() const noexcept { return next_; }   // NOLINT
+
+  /// Runs it, and all that it hands over to, until somebody waits. Nobody but this resumes a
+  /// coroutine of koine's.
+  void resume() const {
+#ifdef __clang__
+    next_.resume();
+#else
+    std::coroutine_handle<> next = next_;
+    while (next) {
+      next.resume();
+      next = std::exchange(detail::noted, {});
+    }
+#endif
+  }
+
+ private:
+  std::coroutine_handle<> next_;
+};
+
+class AwaitedVisitor {
+ public:
+  virtual void visit(const Awaited& inner) = 0;
+  virtual void visit_task(const Root& task) = 0;  ///< a task of its own (see loop.h)
+
+ protected:
+  ~AwaitedVisitor() = default;
+};
+
+inline void Awaited::visit_inner(AwaitedVisitor& visitor) const {
+  if (const Awaited* only = inner()) visitor.visit(*only);
+}
+
 /// Who continues when an operation is over.
 struct Completion {
   using Next = std::coroutine_handle<> (*)(void* who) noexcept;
@@ -50,8 +110,9 @@ struct Completion {
   Next next = nullptr;
   void* who = nullptr;
 
-  /// Says that it is over; resume what comes back.
-  std::coroutine_handle<> operator()() const noexcept { return next(who); }
+  /// Says that it is over; resume what comes back. The operation may not exist any more when that
+  /// returns.
+  Continuation operator()() const noexcept { return next(who); }
 };
 
 /// What a Loop runs when its turn comes. It may wait in one list at a time: of a loop, a timer
@@ -73,6 +134,13 @@ concept Operation = std::move_constructible<Op> && requires(Op& op, Completion c
   { op.awaited() } -> std::same_as<const Awaited*>;
   op.take();
 };
+
+/// True if taking the answer of `op` will throw; operations that know nothing of exceptions do not.
+template <class Op>
+bool threw(const Op& op) noexcept {
+  if constexpr (requires { op.threw(); }) return op.threw();
+  return false;
+}
 
 /// What an operation answers with.
 template <class Op>
@@ -98,20 +166,26 @@ class CoAwait {
   bool await_ready() { return self().ready(); }
 
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> caller) {
+  detail::Transfer await_suspend(std::coroutine_handle<Promise> caller) {
     if constexpr (std::derived_from<Promise, PromiseBase>) {
       Promise& promise = caller.promise();
       promise.awaits(self().awaited());
-      return self().start({[](void* who) noexcept -> std::coroutine_handle<> {
-                             auto& waiting = *static_cast<Promise*>(who);
-                             waiting.awaits(nullptr);
-                             return std::coroutine_handle<Promise>::from_promise(waiting);
-                           },
-                           &promise});
-    } else {
-      return self().start(
-          {[](void* who) noexcept { return std::coroutine_handle<>::from_address(who); },
-           caller.address()});
+      return detail::transfer(self().start({[](void* who) noexcept -> std::coroutine_handle<> {
+                                              auto& waiting = *static_cast<Promise*>(who);
+                                              waiting.awaits(nullptr);
+                                              return std::coroutine_handle<Promise>::from_promise(
+                                                  waiting);
+                                            },
+                                            &promise}));
+    } else {  // a coroutine of somebody else's, resumed by rules of its own
+      const Completion completion{
+          [](void* who) noexcept { return std::coroutine_handle<>::from_address(who); },
+          caller.address()};
+#ifdef __clang__
+      return self().start(completion);
+#else
+      Continuation(self().start(completion)).resume();
+#endif
     }
   }
 

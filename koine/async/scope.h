@@ -43,13 +43,15 @@ class Child : public Runnable, public InScope, public Root {
 
 namespace detail {
 
-/// True if calling F copies or moves every argument into the coroutine: a plain function whose
-/// parameters are values, or non-const lvalue references, which only std::ref can bind here.
-template <class F>
+/// True if calling F moves every argument into the coroutine: a plain function whose parameters are
+/// values of the arguments' own types, or non-const lvalue references, which only std::ref can bind
+/// here. (A std::string given for a string_view would be moved nowhere.)
+template <class F, class... Arguments>
 inline constexpr bool keeps_its_arguments = false;
-template <class R, class... Parameters>
-inline constexpr bool keeps_its_arguments<R (*)(Parameters...)> =
-    ((!std::is_reference_v<Parameters> ||
+template <class R, class... Parameters, class... Arguments>
+  requires(sizeof...(Parameters) == sizeof...(Arguments))
+inline constexpr bool keeps_its_arguments<R (*)(Parameters...), Arguments...> =
+    ((std::is_same_v<Parameters, Arguments> ||
       (std::is_lvalue_reference_v<Parameters> &&
        !std::is_const_v<std::remove_reference_t<Parameters>>)) &&
      ...);
@@ -77,7 +79,7 @@ class Scope {
   template <class F, class... Arguments>
     requires std::is_invocable_v<F&, Arguments...>
   void spawn(F function, Arguments... arguments) {
-    if constexpr (detail::keeps_its_arguments<F>) {
+    if constexpr (detail::keeps_its_arguments<F, Arguments...>) {
       spawn(std::invoke(function, std::move(arguments)...), std::source_location());
     } else {
       spawn(call(std::move(function), std::move(arguments)...), std::source_location());
@@ -139,12 +141,11 @@ class Scope::Spawned final : public Child {
   static void operator delete(void* child) noexcept { frame_pool::release(child, sizeof(Spawned)); }
 
   void run() override {
-    task_
-        .start({[](void* who) noexcept -> std::coroutine_handle<> {
-                  static_cast<Spawned*>(who)->finished();
-                  return std::noop_coroutine();
-                },
-                this})
+    Continuation(task_.start({[](void* who) noexcept -> std::coroutine_handle<> {
+                                static_cast<Spawned*>(who)->finished();
+                                return std::noop_coroutine();
+                              },
+                              this}))
         .resume();
   }
   const Awaited* awaited() const override { return task_.awaited(); }
@@ -175,7 +176,11 @@ class [[nodiscard]] Join final : public Trying<Join, void> {
   Result<void> attempt_once();
   void park() { scope_.joining_.join(*this); }
   Activity activity() const override { return {"join", {}}; }
+  void visit_inner(AwaitedVisitor& visitor) const override {
+    scope_.children_.for_each([&](const Child& child) { visitor.visit_task(child); });
+  }
 
+  bool threw() const noexcept { return scope_.thrown_ != nullptr; }
   Result<void> take() {
     if (scope_.thrown_) std::rethrow_exception(std::exchange(scope_.thrown_, nullptr));
     return Trying::take();

@@ -102,7 +102,7 @@ TEST(Loop, DumpsEachTaskWithWhatItAwaits) {
   }
   EXPECT_NE(time.loop().dump().find("note_after at scope_test.cc:"), std::string::npos)
       << time.loop().dump();
-  EXPECT_NE(time.loop().dump().find("awaits sleep"), std::string::npos);
+  EXPECT_NE(time.loop().dump().find("waits: sleep"), std::string::npos);
 }
 
 }  // namespace

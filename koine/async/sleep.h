@@ -6,7 +6,7 @@
 namespace koine {
 
 /// `co_await sleep(20ms)`: continues when that much time has passed on this loop's clock. Zero or
-/// less continues in the loop's next round.
+/// less continues in the loop's next turn.
 class [[nodiscard]] Sleep final : public Timer, public CoAwait<Sleep> {
  public:
   explicit Sleep(Instant until) : until_(until) {}
@@ -29,7 +29,7 @@ class [[nodiscard]] Sleep final : public Timer, public CoAwait<Sleep> {
   Completion completion_;
 };
 
-inline Sleep sleep(Duration duration) { return Sleep(Loop::current().now() + duration); }
+inline Sleep sleep(Duration duration) { return Sleep(later(Loop::current().now(), duration)); }
 inline Sleep sleep_until(Instant until) { return Sleep(until); }
 
 /// `co_await yield()`: continues after all that is ready now.

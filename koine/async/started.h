@@ -15,37 +15,48 @@ template <Operation Op>
 class Started final : public Runnable, public Root {
  public:
   Started(Loop& loop, Op op, std::source_location where = std::source_location::current())
-      : op_(std::move(op)) {
+      : loop_(loop), op_(std::move(op)) {
     spawned_at = where;
     loop.add(*this);
     loop.schedule(*this);
   }
   Started(const Started&) = delete;
+  ~Started() {
+    const Loop::Entered entered(loop_);  // what is destroyed may wake somebody
+    op_.reset();
+  }
 
   bool done() const { return done_; }
 
   /// The answer, once done.
   AnswerOf<Op> take() {
     assert(done_);
-    return op_.take();
+    const Loop::Entered entered(loop_);
+    return op_->take();
   }
 
   void run() override {
-    if (op_.ready()) {
-      done_ = true;
+    if (op_->ready()) {
+      over();
       return;
     }
-    op_.start({[](void* who) noexcept -> std::coroutine_handle<> {
-                 static_cast<Started*>(who)->done_ = true;
-                 return std::noop_coroutine();
-               },
-               this})
+    Continuation(op_->start({[](void* who) noexcept -> std::coroutine_handle<> {
+                               static_cast<Started*>(who)->over();
+                               return std::noop_coroutine();
+                             },
+                             this}))
         .resume();
   }
-  const Awaited* awaited() const override { return op_.awaited(); }
+  const Awaited* awaited() const override { return op_ ? op_->awaited() : nullptr; }
 
  private:
-  Op op_;
+  void over() noexcept {
+    done_ = true;
+    InDump::leave();
+  }
+
+  Loop& loop_;
+  std::optional<Op> op_;
   bool done_ = false;
 };
 

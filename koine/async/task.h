@@ -82,8 +82,9 @@ class [[nodiscard]] Task : public CoAwait<Task<T>> {
   using promise_type = Promise;
 
   Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, {})) {}
+  /// Cancels what it held before.
   Task& operator=(Task&& other) noexcept {
-    std::swap(frame_, other.frame_);
+    Task before(std::exchange(frame_, std::exchange(other.frame_, {})));
     return *this;
   }
   ~Task() {
@@ -97,13 +98,18 @@ class [[nodiscard]] Task : public CoAwait<Task<T>> {
     frame_.promise().completes(completion);
     return frame_;
   }
-  T take() { return frame_.promise().take(); }
+  /// The answer. The frame is gone on return, and with it whatever the coroutine still held.
+  T take() {
+    const Task over(std::move(*this));
+    return over.frame_.promise().take();
+  }
   Error* error() noexcept
     requires is_result<T>
   {
     return frame_.promise().error();
   }
-  const Awaited* awaited() const noexcept { return &frame_.promise(); }
+  bool threw() const noexcept { return frame_.promise().threw(); }
+  const Awaited* awaited() const noexcept { return frame_ ? &frame_.promise() : nullptr; }
 
  private:
   friend class Promise;
@@ -121,8 +127,8 @@ namespace detail {
 struct FinalAwait {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> frame) const noexcept {
-    return frame.promise().completion()();
+  Transfer await_suspend(std::coroutine_handle<Promise> frame) const noexcept {
+    return transfer(frame.promise().completion()());
   }
   void await_resume() const noexcept {}
 };
@@ -143,9 +149,14 @@ class Holds {
     return std::move(*answer_);
   }
 
-  Error* error() noexcept { return answer_ && !answer_->has_value() ? &answer_->error() : nullptr; }
+  Error* error() noexcept
+    requires is_result<T>
+  {
+    return answer_ && !answer_->has_value() ? &answer_->error() : nullptr;
+  }
 
   void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
+  bool threw() const noexcept { return thrown_ != nullptr; }
 
  private:
   std::optional<T> answer_;
@@ -160,6 +171,7 @@ class Holds<void> {
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   }
   void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
+  bool threw() const noexcept { return thrown_ != nullptr; }
 
  private:
   std::exception_ptr thrown_;
@@ -177,7 +189,7 @@ class Task<T>::Promise final : public PromiseBase, public detail::Holds<T> {
 /// `co_await attempt(op)`: the value of `op`, or leave this coroutine with its error.
 ///
 /// Leaving is like `co_return`: whoever awaits this coroutine gets the error, and its locals are
-/// destroyed. Nothing is thrown.
+/// destroyed (when the error is taken, not before it is known). Nothing is thrown.
 template <FallibleOperation Op>
 class [[nodiscard]] Attempt {
  public:
@@ -189,14 +201,14 @@ class [[nodiscard]] Attempt {
   }
 
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> caller) {
+  detail::Transfer await_suspend(std::coroutine_handle<Promise> caller) {
     static_assert(
         requires { caller.promise().error(); },
         "attempt() needs a coroutine that returns Io<...>: it leaves with the error");
     promise_ = &caller.promise();
-    if (over_) return next<Promise>(this);
+    if (over_) return detail::transfer(next<Promise>(this));
     caller.promise().awaits(op_.awaited());
-    return op_.start({&Attempt::next<Promise>, this});
+    return detail::transfer(op_.start({&Attempt::next<Promise>, this}));
   }
 
   auto await_resume() {

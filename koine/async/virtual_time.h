@@ -14,16 +14,17 @@ class VirtualTime {
   Loop& loop() { return loop_; }
   Instant now() const { return loop_.now(); }
 
-  /// Does all that can be done now, then moves to the next deadline. False if nothing is left.
+  /// One turn: does what can be done now, or else moves to the next deadline and does what can be
+  /// done then. False if nothing is left.
   bool step() {
     const Loop::Entered entered(loop_);
-    if (!loop_.idle()) {
-      loop_.run_ready();
-      return true;
+    loop_.advance(now());
+    if (loop_.idle()) {
+      const auto next = loop_.next_deadline();
+      if (!next) return false;
+      loop_.advance(*next);
     }
-    const auto next = loop_.next_deadline();
-    if (!next) return false;
-    loop_.advance(*next);
+    loop_.run_ready();
     return true;
   }
 
@@ -41,7 +42,6 @@ class VirtualTime {
     Started<Op> started(loop_, std::move(op));
     while (!started.done() && step()) {
     }
-    const Loop::Entered entered(loop_);
     if (!started.done()) return std::nullopt;
     return started.take();
   }
@@ -54,7 +54,6 @@ class VirtualTime {
     Started<Op> started(loop_, std::move(op));
     while (!started.done() && step()) {
     }
-    const Loop::Entered entered(loop_);
     if (started.done()) started.take();
     return started.done();
   }

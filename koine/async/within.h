@@ -44,8 +44,8 @@ class [[nodiscard]] Within final : public Timer, public CoAwait<Within<Op>> {
   std::coroutine_handle<> start(Completion completion) {
     completion_ = completion;
     Loop& loop = Loop::current();
-    loop.arm(*this, loop.now() + limit_);
-    return op_->start({[](void* who) noexcept {
+    loop.arm(*this, later(loop.now(), limit_));
+    return op_->start({[](void* who) noexcept -> std::coroutine_handle<> {
                          auto& within = *static_cast<Within*>(who);
                          within.cancel();
                          return within.completion_();
@@ -69,6 +69,7 @@ class [[nodiscard]] Within final : public Timer, public CoAwait<Within<Op>> {
     if constexpr (is_result<AnswerOf<Op>>) return op_->error();
     return nullptr;
   }
+  bool threw() const noexcept { return !late_ && koine::threw(*op_); }
   const Awaited* awaited() const noexcept { return this; }
   const Awaited* inner() const override { return op_ ? op_->awaited() : nullptr; }
 
