@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""The load generator finds what a wrong server does, and the echo peers do nothing wrong.
+
+    load_test.py FOLDER     the folder of the built programs; peers that were not built are skipped
+"""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import unittest
+
+FOLDER = pathlib.Path(sys.argv.pop(1))
+SHORT = ("--seconds", "0.05", "--warmup", "0.02", "--patience", "5")
+ECHOES = ("raw_epoll", "asio_callbacks", "asio_coroutines", "asio_lines", "uv", "event")
+
+
+def load(url: str, *options: str, text: str = "") -> subprocess.CompletedProcess:
+    return subprocess.run([FOLDER / "load", url, *options], input=text, capture_output=True, text=True,
+                          check=False, timeout=60)
+
+
+class Served:
+    """A built server while it runs."""
+
+    def __init__(self, name: str, descriptors_max: int | None = None):
+        def limit() -> None:
+            if descriptors_max:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
+
+        self.process = subprocess.Popen([FOLDER / name, "0"], stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=limit)
+        line = self.process.stdout.readline()
+        self.url = re.fullmatch(r"listening on (tcp://127\.0\.0\.1:\d+)\n", line)[1]
+        self.port = int(self.url.rsplit(":")[-1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+
+class Wrong:
+    """A server of this test's own that serves one connection after another by `serve`."""
+
+    def __init__(self, serve):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._serve = serve
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                try:
+                    self._serve(client)
+                except OSError:
+                    pass  # the generator left, as it should
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+class FindsWhatIsWrong(unittest.TestCase):
+    def errors(self, serve, *options: str) -> dict:
+        with Wrong(serve) as server:
+            answer = load(server.url, *SHORT, *options)
+        self.assertEqual(answer.returncode, 1, answer)
+        return json.loads(answer.stdout)["errors"]
+
+    def test_a_changed_byte(self):
+        def serve(client):
+            for turn in range(100):
+                data = bytearray(client.recv(64, socket.MSG_WAITALL))
+                if turn == 5:
+                    data[63] ^= 1
+                client.sendall(data)
+
+        self.assertEqual(self.errors(serve), {"wrong_bytes": 1})
+
+    def test_an_answer_to_the_wrong_request(self):
+        def serve(client):
+            first = client.recv(64, socket.MSG_WAITALL)
+            client.sendall(first)
+            client.recv(64, socket.MSG_WAITALL)
+            client.sendall(first)
+            client.recv(1)
+
+        self.assertEqual(self.errors(serve), {"wrong_bytes": 1})
+
+    def test_a_byte_too_many(self):
+        def serve(client):
+            client.sendall(client.recv(64, socket.MSG_WAITALL) + b"x")
+            client.recv(1)
+
+        self.assertEqual(self.errors(serve), {"more_than_sent": 1})
+
+    def test_a_byte_too_few(self):
+        def serve(client):
+            client.sendall(client.recv(64, socket.MSG_WAITALL))
+            client.sendall(client.recv(64, socket.MSG_WAITALL)[:-1])
+            client.recv(1)
+
+        self.assertEqual(self.errors(serve, "--patience", "0.1"), {"no_echo": 1})
+
+    def test_an_early_end(self):
+        def serve(client):
+            client.sendall(client.recv(64, socket.MSG_WAITALL))
+            client.recv(64, socket.MSG_WAITALL)
+
+        self.assertEqual(self.errors(serve), {"closed_early": 1})
+
+    def test_a_reset(self):
+        def serve(client):
+            client.sendall(client.recv(64, socket.MSG_WAITALL))
+            client.recv(64, socket.MSG_WAITALL)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        self.assertEqual(self.errors(serve), {"reset": 1})
+
+    def test_a_connection_that_is_not_served(self):
+        gate = threading.Event()
+
+        def serve(client):
+            gate.wait(20)
+
+        with Wrong(serve) as server:
+            answer = load(server.url, *SHORT, "--connections", "3", "--patience", "0.1")
+            gate.set()
+        self.assertEqual(json.loads(answer.stdout)["errors"], {"no_echo": 3})
+
+    def test_nobody_listening(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        answer = load(f"tcp://127.0.0.1:{port}", *SHORT, "--connections", "2")
+        self.assertEqual(answer.returncode, 1)
+        self.assertEqual(json.loads(answer.stdout)["errors"], {"connect_refused": 2})
+
+    def test_churn_waits_for_the_servers_end(self):
+        def serve(client):
+            client.sendall(client.recv(64, socket.MSG_WAITALL))
+            client.recv(1)  # the generator has finished
+            client.sendall(b"and one more")
+            client.recv(1)
+
+        self.assertIn("more_than_sent", self.errors(serve, "--churn"))
+
+    def test_idle_connections_that_are_closed(self):
+        def serve(client):
+            client.sendall(client.recv(64, socket.MSG_WAITALL))
+
+        with Wrong(serve) as server:
+            with subprocess.Popen([FOLDER / "load", server.url, "--idle", "1"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True) as generator:
+                self.assertEqual(json.loads(generator.stdout.readline()), {"held": 1, "errors": {}})
+                # The server has closed once the next client is served.
+                with socket.create_connection(("127.0.0.1", int(server.url.split(":")[-1]))) as next_one:
+                    next_one.sendall(b"x" * 64)
+                    self.assertEqual(len(next_one.recv(64, socket.MSG_WAITALL)), 64)
+                generator.stdin.close()
+                self.assertEqual(json.loads(generator.stdout.readline()),
+                                 {"errors": {"closed_while_idle": 1}})
+
+
+class FindsNothingWrongElsewhere(unittest.TestCase):
+    def served(self, name: str, *options: str, text: str = "") -> list[dict]:
+        with Served(name) as server:
+            answer = load(server.url, *options, "--watch", str(server.process.pid), text=text)
+        self.assertEqual((answer.returncode, answer.stderr), (0, ""))
+        return [json.loads(line) for line in answer.stdout.splitlines()]
+
+    def test_every_workload_on_every_echo(self):
+        for name in ECHOES:
+            if not (FOLDER / name).exists():
+                continue
+            for options in (["--spin"], ["--connections", "64"],
+                            ["--connections", "300", "--pipeline", "3", "--size", "1000"],
+                            ["--connections", "8", "--size", "100000", "--pipeline", "4"],
+                            ["--pipeline", "16", "--lines"], ["--connections", "8", "--churn"]):
+                if name == "asio_lines" and "--lines" not in options:
+                    continue
+                with self.subTest(name=name, options=options):
+                    report, = self.served(name, *SHORT, *options)
+                    self.assertGreater(report["requests"], 0)
+                    self.assertEqual(report["errors"], {})
+                    self.assertGreater(sum(report["cpu_ns"].values()), 0)
+                    latency = list(report["latency_us"].values())
+                    self.assertEqual(latency, sorted(latency))  # p50 ≤ p90 ≤ p99 ≤ p99.9 ≤ max
+
+    def test_as_many_windows_as_are_asked_for(self):
+        ready, *windows = self.served("raw_epoll", *SHORT, "--connections", "4", "--on-command",
+                                      text="\n")
+        self.assertEqual(ready, {"ready": 4, "errors": {}})
+        self.assertEqual(len(windows), 1)
+
+    def test_idle_connections_step_by_step(self):
+        with Served("raw_epoll") as server:
+            answer = load(server.url, "--idle", "5,300", text="\n")
+        self.assertEqual([json.loads(line) for line in answer.stdout.splitlines()],
+                         [{"held": 5, "errors": {}}, {"held": 300, "errors": {}}, {"errors": {}}])
+
+    def test_wrong_words_are_named(self):
+        for options, complaint in ((["tcp://10.0.0.1:7"], "expected tcp://127.0.0.1:PORT"),
+                                   (["tcp://127.0.0.1:99999"], "expected a whole number from 1 to 65535"),
+                                   (["tcp://127.0.0.1:7", "--size", "0"], "--size 0: expected"),
+                                   (["tcp://127.0.0.1:7", "--size", "6x"], "--size 6x: expected"),
+                                   (["tcp://127.0.0.1:7", "--sise", "6"], "--sise 6: expected a known"),
+                                   (["tcp://127.0.0.1:7", "--churn", "--pipeline", "2"], "--pipeline")):
+            answer = load(*options)
+            self.assertEqual(answer.returncode, 2)
+            self.assertIn(complaint, answer.stderr)
+
+
+class EchoPeers(unittest.TestCase):
+    """What an honest echo owes, whoever wrote it."""
+
+    def test_a_slow_reader_gets_every_byte_and_then_the_end(self):
+        text = os.urandom(20_000_000)  # far more than both ends' socket buffers
+        for name in ECHOES:
+            if not (FOLDER / name).exists() or name == "asio_lines":
+                continue
+            with self.subTest(name=name), Served(name) as server, server.connect() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+
+                def write() -> None:
+                    client.sendall(text)
+                    client.shutdown(socket.SHUT_WR)
+
+                writer = threading.Thread(target=write, daemon=True)
+                writer.start()
+                heard = bytearray()
+                while data := client.recv(10_000):
+                    heard += data
+                writer.join()
+                self.assertTrue(heard == text, f"{len(heard)} of {len(text)} bytes")
+
+    def test_raw_epoll_waits_for_a_descriptor_and_goes_on(self):
+        with Served("raw_epoll", descriptors_max=10) as server:
+            clients = [server.connect() for _ in range(12)]  # more than it may have
+            clients[0].sendall(b"served")
+            self.assertEqual(clients[0].recv(6), b"served")
+            clients[-1].sendall(b"waiting")
+            for client in clients[:-1]:
+                client.close()
+            self.assertEqual(clients[-1].recv(7), b"waiting")
+            clients[-1].close()
+
+
+class Canary(unittest.TestCase):
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "needs two cores")
+    def test_it_tells_how_far_two_cores_are(self):
+        first, second, *_ = sorted(os.sched_getaffinity(0))
+        answer = subprocess.run([FOLDER / "canary", str(first), str(second)], capture_output=True,
+                                check=True)
+        report = json.loads(answer.stdout)
+        self.assertIn(report["near_far"], ("near", "far"))
+        self.assertLessEqual(report["low"], report["nanoseconds"])
+        self.assertLessEqual(report["nanoseconds"], report["high"])
+
+    def test_it_refuses_what_is_no_core(self):
+        answer = subprocess.run([FOLDER / "canary", "0", "x"], capture_output=True, check=False)
+        self.assertEqual(answer.returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
