@@ -21,7 +21,10 @@ class Event {
       }
       return {};
     }
-    void park() { event_.waiting_.join(*this); }
+    void park() {
+      event_.loop_ = &Loop::current();
+      event_.waiting_.join(*this);
+    }
     void take() const noexcept {}
     Activity activity() const override { return {"wait for an event", {}}; }
 
@@ -32,7 +35,7 @@ class Event {
 
   void set() {
     is_set_ = true;
-    if (waiting_) waiting_.wake_all(Loop::current());
+    if (waiting_) waiting_.wake_all(*loop_);
   }
   void reset() { is_set_ = false; }
   bool is_set() const { return is_set_; }
@@ -42,6 +45,7 @@ class Event {
 
  private:
   WaitList waiting_;
+  Loop* loop_ = nullptr;  // where they wait: set() may be called while no loop runs
   bool is_set_ = false;
 };
 

@@ -16,6 +16,8 @@ Loop& Loop::current() {
 
 bool Loop::has_current() { return current_loop != nullptr; }
 
+void Loop::forget_current() { current_loop = nullptr; }
+
 Loop::Entered::Entered(Loop& loop) : before_(current_loop) { current_loop = &loop; }
 
 Loop::Entered::~Entered() { current_loop = before_; }

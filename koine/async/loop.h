@@ -49,6 +49,10 @@ class Loop {
   static Loop& current();
   static bool has_current();
 
+  /// For a forked child, which inherits the parent's loop in the middle of a turn and must not run
+  /// it.
+  static void forget_current();
+
   /// While it lives, `loop` is the current one on this thread.
   class Entered {
    public:

@@ -63,8 +63,8 @@ Result<int> systemd_descriptor(const Endpoint& at) {
     if (colon == rest.npos) break;
     rest.remove_prefix(colon + 1);
   }
-  return missing("no socket of that name was passed to this process; LISTEN_FDNAMES is \"" +
-                 names + "\"");
+  return missing("no socket of that name was passed to this process; LISTEN_FDNAMES is \"" + names +
+                 "\"");
 }
 
 Result<BoundSocket> inherited_socket(const Endpoint& at, int type) {
@@ -85,9 +85,8 @@ Result<BoundSocket> inherited_socket(const Endpoint& at, int type) {
   }
   int listens = 0;
   socklen_t size = sizeof(listens);
-  if (is_stream &&
-      (sys::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
-       listens == 0)) {
+  if (is_stream && (sys::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
+                    listens == 0)) {
     return std::unexpected(Error(Fault::unsupported, "listen", to_string(at))
                                .with_note("the inherited socket does not listen"));
   }
@@ -112,7 +111,7 @@ bool is_stale(const Sockaddr& address, int type) {
 }  // namespace
 
 SocketFile::SocketFile(std::string path) : path_(std::move(path)), maker_(::getpid()) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0) {
     device_ = status.st_dev;
     inode_ = status.st_ino;
@@ -137,7 +136,7 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 
 SocketFile::~SocketFile() {
   if (path_.empty() || maker_ != ::getpid()) return;
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
     ::unlink(path_.c_str());
 }

@@ -35,12 +35,12 @@ struct BoundSocket {
   bool inherited = false;  ///< it listens already
 };
 
-/// A non-blocking socket of `type` (SOCK_STREAM, SOCK_DGRAM) bound to `at`, or the inherited one that
-/// `at` names.
+/// A non-blocking socket of `type` (SOCK_STREAM, SOCK_DGRAM) bound to `at`, or the inherited one
+/// that `at` names.
 Result<BoundSocket> bind_socket(const Endpoint& at, int type, const ListenOptions& options);
 
-/// What koine sets on each TCP socket: TCP_NODELAY, since output is collected here, and a bound on what
-/// the kernel holds unsent. Accepted sockets inherit both from their listener.
+/// What koine sets on each TCP socket: TCP_NODELAY, since output is collected here, and a bound on
+/// what the kernel holds unsent. Accepted sockets inherit both from their listener.
 void set_tcp_options(int fd);
 
 }  // namespace koine::os

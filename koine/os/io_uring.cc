@@ -1,8 +1,8 @@
 // io_uring: one multishot poll request for each descriptor, submitted together with the next wait.
 //
-// Readiness only: data moves by recv(2) and send(2), so the ring never holds a pointer into anybody's
-// memory. A poll request does hold its file, so remove() takes it back at once: otherwise closing
-// the descriptor would not close the connection.
+// Readiness only: data moves by recv(2) and send(2), so the ring never holds a pointer into
+// anybody's memory. A poll request does hold its file, so remove() takes it back at once: otherwise
+// closing the descriptor would not close the connection.
 #include <liburing.h>
 #include <poll.h>
 
@@ -19,7 +19,8 @@ namespace {
 
 constexpr unsigned submissions = 256;
 constexpr unsigned completions = 4096;
-constexpr std::uint64_t nobody = ~std::uint64_t{0};  // the token of requests whose answer is not news
+constexpr std::uint64_t nobody =
+    ~std::uint64_t{0};  // the token of requests whose answer is not news
 
 unsigned news_of(int events) {
   unsigned news = 0;

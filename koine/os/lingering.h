@@ -1,8 +1,9 @@
 // Lingering: what happens to a connection that was closed before everything was sent and read.
 //
-// The owner is gone; the reactor sends the rest, promises the end, and reads and drops what the peer
-// still sends until it ends too. Closing right away would answer unread data with a reset, and a reset
-// makes the peer's kernel drop what it had received but not delivered (RFC 9293, section 3.10.7.4).
+// The owner is gone; the reactor sends the rest, promises the end, and reads and drops what the
+// peer still sends until it ends too. Closing right away would answer unread data with a reset, and
+// a reset makes the peer's kernel drop what it had received but not delivered (RFC 9293,
+// section 3.10.7.4).
 #pragma once
 
 #include "koine/os/fd.h"

@@ -4,7 +4,6 @@
 
 #include "koine/async/sleep.h"
 
-
 #include "koine/os/bound_socket.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/resolver.h"
@@ -72,7 +71,8 @@ Io<std::unique_ptr<Stream>> Network::connect(Address peer, Transport transport) 
   if (!fd) co_return std::unexpected(system_error("connect", name, errno));
   if (transport == Transport::tcp) set_tcp_options(fd.get());
 
-  // A Unix listener whose backlog is full says EAGAIN and will never say more: try again by the clock.
+  // A Unix listener whose backlog is full says EAGAIN and will never say more: try again by the
+  // clock.
   Duration pause = 1ms;
   while (sys::connect(fd.get(), target.get(), target.size) != 0) {
     if (errno == EINTR) continue;

@@ -1,5 +1,5 @@
-// poll(2): the set of descriptors goes to the kernel with every call, so each wait costs in proportion
-// to the connections there are, not to those that have something to say.
+// poll(2): the set of descriptors goes to the kernel with every call, so each wait costs in
+// proportion to the connections there are, not to those that have something to say.
 #include <poll.h>
 
 #include <algorithm>
@@ -39,7 +39,8 @@ class Poll final : public Multiplexer {
     for (std::size_t slot = 0; slot < watchers_.slots(); ++slot) {
       const Watcher* watcher = watchers_.at(slot);
       if (watcher == nullptr) continue;
-      const int events = (watcher->wants_read() ? POLLIN : 0) | (watcher->wants_write() ? POLLOUT : 0);
+      const int events =
+          (watcher->wants_read() ? POLLIN : 0) | (watcher->wants_write() ? POLLOUT : 0);
       if (events == 0) continue;
       set_.push_back({watcher->fd, static_cast<short>(events), 0});
       tokens_.push_back(watcher->token);
@@ -68,8 +69,6 @@ class Poll final : public Multiplexer {
 
 }  // namespace
 
-std::unique_ptr<Multiplexer> make_poll() {
-  return std::make_unique<Poll>();
-}
+std::unique_ptr<Multiplexer> make_poll() { return std::make_unique<Poll>(); }
 
 }  // namespace koine::os

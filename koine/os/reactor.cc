@@ -93,8 +93,8 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
   return waited;
 }
 
-/// News for one descriptor. What it sets off is run, and its output sent, before the next is looked at:
-/// the first peer has its answer while the second is being served.
+/// News for one descriptor. What it sets off is run, and its output sent, before the next is looked
+/// at: the first peer has its answer while the second is being served.
 void Reactor::heard(Watcher& watcher, unsigned news) {
   if (clock_is_stale_) read_clock();
   if (&watcher == &doorbell_watcher_) {
@@ -110,6 +110,12 @@ void Reactor::keep(std::unique_ptr<Lingering> lingering) {
   if (lingering_count_ >= lingering_max) return;  // closed at once
   ++lingering_count_;
   lingering_.push_back(*lingering.release());
+}
+
+void Reactor::linger_out() {
+  const Loop::Entered entered(loop_);
+  while (lingering_count_ != 0 && turn()) {
+  }
 }
 
 void Reactor::end(Lingering& lingering) {

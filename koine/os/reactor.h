@@ -1,9 +1,9 @@
-// Reactor: runs a Loop on a thread of the kernel's. It reads the clock, waits for news, and lets other
-// threads in.
+// Reactor: runs a Loop on a thread of the kernel's. It reads the clock, waits for news, and lets
+// other threads in.
 //
-// A turn: wait for news; for each descriptor with news, let its readers and writers run and send what
-// they wrote; then timers. A reactor belongs to the thread that made it; only post() and stop() may be
-// called from elsewhere.
+// A turn: wait for news; for each descriptor with news, let its readers and writers run and send
+// what they wrote; then timers. A reactor belongs to the thread that made it; only post() and
+// stop() may be called from elsewhere.
 #pragma once
 
 #include <atomic>
@@ -31,8 +31,8 @@ struct ReactorOptions {
   /// "io_uring", "epoll", "poll", "select"; empty: KOINE_MULTIPLEXER, else the best that works.
   std::string multiplexer;
 
-  /// Before sleeping, look again and again for news for so long: wakes up in a microsecond instead of
-  /// thirteen, and costs a core. Zero: sleep at once.
+  /// Before sleeping, look again and again for news for so long: wakes up in a microsecond instead
+  /// of thirteen, and costs a core. Zero: sleep at once.
   Duration busy_poll = Duration::zero();
 };
 
@@ -59,6 +59,9 @@ class Reactor final : private Newsroom {
     }
     return started.take();
   }
+
+  /// Runs until no closed connection has anything left to send; see lingering.h.
+  void linger_out();
 
   /// One turn: runs what is ready, then waits for news if nothing is.
   Result<void> turn();

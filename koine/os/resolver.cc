@@ -61,7 +61,7 @@ class Lookup {
     int begun = ares_is_ready();
     if (begun == ARES_SUCCESS) {
       begun = ares_init_options(&channel_, &options,
-                                 ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+                                ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
     }
     if (begun != ARES_SUCCESS) return std::unexpected(error_of(begun));
     ares_addrinfo_hints hints{};
@@ -163,8 +163,8 @@ class Lookup {
   void set_timer() {
     timeval room{};
     if (const timeval* next = ares_timeout(channel_, nullptr, &room)) {
-      const Duration wait = std::chrono::seconds(next->tv_sec) +
-                            std::chrono::microseconds(next->tv_usec);
+      const Duration wait =
+          std::chrono::seconds(next->tv_sec) + std::chrono::microseconds(next->tv_usec);
       reactor_.loop().arm(pulse_, reactor_.loop().now() + wait);
     } else {
       pulse_.cancel();

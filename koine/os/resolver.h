@@ -10,8 +10,8 @@
 
 namespace koine::os {
 
-/// The addresses of `name` from /etc/hosts and DNS, sorted by RFC 6724. Fault::not_found if there are
-/// none, timed_out if no server answers.
+/// The addresses of `name` from /etc/hosts and DNS, sorted by RFC 6724. Fault::not_found if there
+/// are none, timed_out if no server answers.
 Io<std::vector<IpAddress>> resolve(Reactor& reactor, std::string name);
 
 }  // namespace koine::os

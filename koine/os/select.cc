@@ -74,8 +74,6 @@ class Select final : public Multiplexer {
 
 }  // namespace
 
-std::unique_ptr<Multiplexer> make_select() {
-  return std::make_unique<Select>();
-}
+std::unique_ptr<Multiplexer> make_select() { return std::make_unique<Select>(); }
 
 }  // namespace koine::os

@@ -52,9 +52,8 @@ Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
   if (!connected_) {
     // A dual-stack socket reaches IPv4 peers by their mapped addresses.
     const bool maps = to.is_ip() && to.ip().is_v4() && socket_.endpoint.is_any();
-    auto made = to_sockaddr(maps && family_of(local()) == AF_INET6
-                                ? Address(to.ip().mapped(), to.port())
-                                : to);
+    auto made = to_sockaddr(
+        maps && family_of(local()) == AF_INET6 ? Address(to.ip().mapped(), to.port()) : to);
     if (!made) return std::unexpected(std::move(made.error()));
     target = *made;
   }
@@ -87,8 +86,6 @@ Result<void> SocketDatagram::connect(const Address& peer) {
   return {};
 }
 
-Address SocketDatagram::local() const {
-  return local_address(socket_.fd.get());
-}
+Address SocketDatagram::local() const { return local_address(socket_.fd.get()); }
 
 }  // namespace koine::os

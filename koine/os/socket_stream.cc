@@ -161,7 +161,8 @@ Result<Buffer> SocketStream::receive_now() {
 std::size_t SocketStream::send_some(Bytes from) {
   from = from.first(allowed(Call::send, from.size()));
   for (;;) {
-    const ssize_t count = sys::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t count =
+        sys::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count >= 0) {
       if (static_cast<std::size_t>(count) < from.size()) watcher_.filled();
       return static_cast<std::size_t>(count);
@@ -330,9 +331,7 @@ Fd SocketStream::release() {
   return std::move(fd_);
 }
 
-Address SocketStream::local() const {
-  return fd_ ? local_address(fd_.get()) : Address();
-}
+Address SocketStream::local() const { return fd_ ? local_address(fd_.get()) : Address(); }
 
 std::string SocketStream::name() const {
   if (peer_.kind() == Address::Kind::none) {

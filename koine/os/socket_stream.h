@@ -1,8 +1,8 @@
 // A connection of the kernel's as a Stream.
 //
-// Output is collected in a block of the loop's while a turn lasts and sent once at its end; what the
-// kernel does not take then is kept, and sent as soon as it can be. Large pieces that meet no collected
-// output are sent without copying.
+// Output is collected in a block of the loop's while a turn lasts and sent once at its end; what
+// the kernel does not take then is kept, and sent as soon as it can be. Large pieces that meet no
+// collected output are sent without copying.
 #pragma once
 
 #include <memory>
@@ -69,8 +69,8 @@ class SocketStream final : public Stream, private Runnable {
   Address peer() const override { return peer_; }
   std::string name() const override;
 
-  /// Gives up the socket: for a thread or process of its own. What was collected is sent first, as far
-  /// as that goes without waiting.
+  /// Gives up the socket: for a thread or process of its own. What was collected is sent first, as
+  /// far as that goes without waiting.
   Fd release();
 
   /// The socket, for options; -1 after abort().
@@ -92,10 +92,10 @@ class SocketStream final : public Stream, private Runnable {
   Watcher watcher_;
   Fd fd_;
   Transport transport_;
-  bool finishing_ = false;    // shut down for writing when the outbox is empty
-  bool finished_ = false;     // it was
+  bool finishing_ = false;  // shut down for writing when the outbox is empty
+  bool finished_ = false;   // it was
   bool peer_finished_ = false;
-  int error_ = 0;             // what broke the connection while sending
+  int error_ = 0;  // what broke the connection while sending
   Outbox outbox_;
   Address peer_;
 };

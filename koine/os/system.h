@@ -1,7 +1,7 @@
 // The one seam through which every system call of koine/os passes.
 //
-// In builds with KOINE_FAULTS a test can make any call fail with any errno, and make reads and writes
-// move fewer bytes than asked (faults.h). Elsewhere these are the system's own functions.
+// In builds with KOINE_FAULTS a test can make any call fail with any errno, and make reads and
+// writes move fewer bytes than asked (faults.h). Elsewhere these are the system's own functions.
 #pragma once
 
 #include <fcntl.h>
@@ -54,16 +54,12 @@ enum class Call : std::uint8_t {
 #ifdef KOINE_FAULTS
 /// The errno to fail with, or 0 to go on.
 int injected(Call call);
-/// How many of `bytes` may move: who moves bytes asks before, so that a short count still means what
-/// it means to the kernel.
+/// How many of `bytes` may move: who moves bytes asks before, so that a short count still means
+/// what it means to the kernel.
 std::size_t allowed(Call call, std::size_t bytes);
 #else
-constexpr int injected(Call) {
-  return 0;
-}
-constexpr std::size_t allowed(Call, std::size_t bytes) {
-  return bytes;
-}
+constexpr int injected(Call) { return 0; }
+constexpr std::size_t allowed(Call, std::size_t bytes) { return bytes; }
 #endif
 
 namespace sys {
@@ -110,9 +106,7 @@ inline int getsockname(int fd, sockaddr* address, socklen_t* size) {
 inline int getsockopt(int fd, int level, int option, void* value, socklen_t* size) {
   return fails(Call::getsockopt) ? -1 : ::getsockopt(fd, level, option, value, size);
 }
-inline int listen(int fd, int backlog) {
-  return fails(Call::listen) ? -1 : ::listen(fd, backlog);
-}
+inline int listen(int fd, int backlog) { return fails(Call::listen) ? -1 : ::listen(fd, backlog); }
 inline int ppoll(pollfd* set, nfds_t count, const timespec* timeout) {
   return fails(Call::poll) ? -1 : ::ppoll(set, count, timeout, nullptr);
 }
@@ -137,9 +131,7 @@ inline ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 inline int setsockopt(int fd, int level, int option, const void* value, socklen_t size) {
   return fails(Call::setsockopt) ? -1 : ::setsockopt(fd, level, option, value, size);
 }
-inline int shutdown(int fd, int how) {
-  return fails(Call::shutdown) ? -1 : ::shutdown(fd, how);
-}
+inline int shutdown(int fd, int how) { return fails(Call::shutdown) ? -1 : ::shutdown(fd, how); }
 inline int signalfd(int fd, const sigset_t* signals) {
   return fails(Call::signalfd) ? -1 : ::signalfd(fd, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }

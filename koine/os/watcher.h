@@ -1,7 +1,8 @@
 // Watcher: what one descriptor is known to be ready for, and who waits for it to be.
 //
-// Readiness is remembered: it is set by news from the multiplexer and cleared by whoever meets EAGAIN
-// or a short read, so edge-triggered and level-triggered multiplexers look the same from above.
+// Readiness is remembered: it is set by news from the multiplexer and cleared by whoever meets
+// EAGAIN or a short read, so edge-triggered and level-triggered multiplexers look the same from
+// above.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +49,7 @@ class Watcher {
   /// A read met EAGAIN, or took all there was.
   void drained() { ready_ &= static_cast<std::uint8_t>(~readable_news); }
   /// EAGAIN settles it: not even the end is there.
-  void emptied() {
-    ready_ &= static_cast<std::uint8_t>(~(readable_news | ended_news));
-  }
+  void emptied() { ready_ &= static_cast<std::uint8_t>(~(readable_news | ended_news)); }
   /// A write met EAGAIN.
   void filled() { ready_ &= static_cast<std::uint8_t>(~writable_news); }
   void presume(unsigned news) { ready_ |= static_cast<std::uint8_t>(news); }

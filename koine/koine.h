@@ -1,0 +1,102 @@
+// koine: clients and servers.
+//
+// This is the front door: everything a program needs, and the functions that run it on the kernel's
+// network. The library below takes any Network; this file and the programs are the only places that
+// choose one.
+//
+//     koine::Io<void> greet(std::unique_ptr<koine::Stream> client) {
+//       koine::Reader lines(*client);
+//       while (auto line = co_await attempt(lines.line()))
+//         co_await attempt(write_all(*client, "hello, ", *line, "\n"));
+//       co_return {};
+//     }
+//
+//     int main() { return koine::serve("tcp://127.0.0.1:4000", greet); }
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "koine/app/client.h"
+#include "koine/app/datagram_server.h"
+#include "koine/app/server.h"
+#include "koine/async/combine.h"
+#include "koine/async/scope.h"
+#include "koine/async/sleep.h"
+#include "koine/async/task.h"
+#include "koine/async/within.h"
+#include "koine/transport/network.h"
+#include "koine/transport/reader.h"
+
+namespace koine {
+
+/// Where a connection's handler runs.
+enum class Concurrency {
+  coroutine,  ///< on the loop that accepted it
+  thread,     ///< in a thread of its own: it may block
+  process,    ///< in a process of its own: it may crash
+};
+
+/// What is served: connections, datagrams or both. What an endpoint carries decides which.
+struct Service {
+  Service(Handler connection) : on_connection(std::move(connection)) {}    // NOLINT
+  Service(DatagramHandler datagram) : on_datagram(std::move(datagram)) {}  // NOLINT
+  Service(Handler connection, DatagramHandler datagram)
+      : on_connection(std::move(connection)), on_datagram(std::move(datagram)) {}
+
+  /// A function fits as it is.
+  Service(Io<void> (*connection)(std::unique_ptr<Stream>))  // NOLINT
+      : on_connection(connection) {}
+  Service(Io<void> (*datagram)(const DatagramRequest&)) : on_datagram(datagram) {}  // NOLINT
+
+  Handler on_connection;
+  DatagramHandler on_datagram;
+};
+
+struct ServeOptions {
+  Limits limits;
+
+  /// How long connections may go on after SIGTERM or SIGINT.
+  Duration drain = 10s;
+
+  /// "io_uring", "epoll", "poll", "select"; empty: KOINE_MULTIPLEXER, else the best that works.
+  std::string multiplexer;
+
+  /// Loops, each on a thread of its own. Handlers then run on several threads at once.
+  std::size_t shards = 1;
+
+  Concurrency concurrency = Concurrency::coroutine;
+
+  /// Look for news so long before sleeping; see os/reactor.h.
+  Duration busy_poll = Duration::zero();
+
+  /// Called once everything listens, with the real endpoints. By default they are printed:
+  /// "listening on tcp://127.0.0.1:43121".
+  Function<void(const std::vector<Endpoint>&)> on_listening;
+
+  /// Called on the loop that it happened on, for each connection that ended with an error.
+  Function<void(const std::string& peer, const Error& error)> on_error;
+};
+
+/// Serves `endpoints` until SIGTERM or SIGINT, then drains: what happened to the connections.
+/// SIGUSR1 writes all tasks and what they wait for to the standard error.
+Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Service service,
+                                      ServeOptions options = {});
+
+/// Exit status of serve() when connections had to be cut (EX_TEMPFAIL of sysexits.h).
+inline constexpr int exit_cut = 75;
+
+/// The same as the body of main(): prints what went wrong. 0, exit_cut, or 1 if it could not serve.
+int serve(std::string_view endpoint, Service service, ServeOptions options = {});
+
+/// Runs a program's story on the kernel's network until it ends. Its answer, as an exit status: 0,
+/// or 1 with the error printed.
+///
+///     koine::Io<void> fetch(koine::Network& network) { ... }
+///     int main() { return koine::run(fetch); }
+int run(Function<Io<void>(Network&)> story);
+
+}  // namespace koine
