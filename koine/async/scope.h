@@ -10,7 +10,6 @@
 #pragma once
 
 #include <exception>
-#include <functional>
 #include <optional>
 #include <source_location>
 #include <type_traits>
@@ -80,7 +79,7 @@ class Scope {
     requires std::is_invocable_v<F&, Arguments...>
   void spawn(F function, Arguments... arguments) {
     if constexpr (detail::keeps_its_arguments<F, Arguments...>) {
-      spawn(std::invoke(function, std::move(arguments)...), std::source_location());
+      spawn(function(std::move(arguments)...), std::source_location());
     } else {
       spawn(call(std::move(function), std::move(arguments)...), std::source_location());
     }
@@ -107,7 +106,7 @@ class Scope {
 
   template <class F, class... Arguments>
   static auto call(F function, Arguments... arguments) -> std::invoke_result_t<F&, Arguments...> {
-    auto task = std::invoke(function, std::move(arguments)...);
+    auto task = function(std::move(arguments)...);
     co_return co_await task;
   }
 
