@@ -11,6 +11,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(KOINE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_WERROR "A warning in koine's own code fails the build" ${PROJECT_IS_TOP_LEVEL})
+option(KOINE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_FUZZ "Build the fuzz targets with libFuzzer (clang) instead of as replays" OFF)
 option(KOINE_CCACHE "Compile through ccache where it is installed" ON)
 
@@ -125,6 +126,19 @@ function(koine_program name)
     koine_test(${arg_FOLDER} SOURCES ${tests} LINKS ${name}_program ${arg_TEST_LINKS}
                LABELS ${arg_TEST_LABELS})
   endif()
+endfunction()
+
+# The programs of examples/, one file each, as they would be written elsewhere.
+function(koine_examples)
+  file(GLOB examples CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.cc)
+  foreach(example ${examples})
+    cmake_path(GET example STEM name)
+    add_executable(koine_example_${name} ${example})
+    set_target_properties(koine_example_${name} PROPERTIES OUTPUT_NAME ${name}
+                          RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+    target_link_libraries(koine_example_${name} PRIVATE koine_koine)
+    koine_warnings(koine_example_${name})
+  endforeach()
 endfunction()
 
 # koine_test(NAME SOURCES file... [LINKS target...] [LABELS label...] [TIMEOUT seconds])
