@@ -1,0 +1,56 @@
+// What the connections of one host share: the profile, the quota of challenge ACKs, and counters.
+#pragma once
+
+#include <cstdint>
+
+#include "koine/base/random.h"
+#include "koine/stack/tcp/profile.h"
+
+namespace koine::stack::tcp {
+
+/// How many challenge ACKs the whole host sends in a second (RFC 5961, section 7). The number is
+/// drawn anew each second: a fixed one lets an attacker count what others were sent
+/// (CVE-2016-5696).
+class ChallengeQuota {
+ public:
+  explicit ChallengeQuota(std::uint64_t seed) : chance_(seed) {}
+
+  bool take(Instant now) {
+    if (now >= renewed_ + 1s || renewed_ == Instant::min()) {
+      renewed_ = now;
+      left_ = 500 + static_cast<std::uint32_t>(chance_.below(500));
+    }
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+
+ private:
+  Prng chance_;
+  Instant renewed_ = Instant::min();
+  std::uint32_t left_ = 0;
+};
+
+struct Counters {
+  std::uint64_t segments_in = 0;
+  std::uint64_t segments_out = 0;
+  std::uint64_t retransmitted = 0;  ///< segments sent again, of any reason
+  std::uint64_t fast_recoveries = 0;
+  std::uint64_t timeouts = 0;  ///< RTO
+  std::uint64_t tail_loss_probes = 0;
+  std::uint64_t spurious_recoveries = 0;  ///< undone (Eifel or DSACK)
+  std::uint64_t out_of_order_in = 0;
+  std::uint64_t challenges = 0;
+  std::uint64_t window_probes = 0;
+};
+
+struct Environment {
+  explicit Environment(const Profile& its_profile, std::uint64_t seed)
+      : profile(its_profile), challenges(seed) {}
+
+  Profile profile;
+  ChallengeQuota challenges;
+  Counters counters{};
+};
+
+}  // namespace koine::stack::tcp
