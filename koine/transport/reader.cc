@@ -22,7 +22,6 @@ std::size_t Reader::buffered() const {
 /// The bytes of the last answer are no longer lent.
 void Reader::drop_answer() {
   if (answered_ == 0) return;
-  scanned_ = 0;
   unfinished_ = false;
   if (carry_.empty()) {
     held_.consume(answered_);
@@ -36,8 +35,7 @@ void Reader::drop_answer() {
   }
   answered_ = 0;
   if (!held_) held_ = Buffer();
-  if (carry_.empty() && carry_.capacity() > options_.message_bytes_max / 4)
-    std::vector<std::byte>().swap(carry_);
+  if (carry_.empty()) carry_ = {};
 }
 
 /// Moves more of held_ to carry_, so that the message's bytes lie together.
@@ -81,14 +79,14 @@ Result<void> Reader::receive_more() {
           .with_elapsed(now - began_));
 }
 
-Result<FrameDecision> Reader::decide(const Wanted& wanted, Bytes bytes) {
+Result<FrameDecision> Reader::decide(Wanted& wanted, Bytes bytes) {
   switch (wanted.kind) {
     case Wanted::Kind::some:
       if (bytes.empty()) return FrameDecision::need_more(1);
       return FrameDecision::frame(0, bytes.size(), bytes.size());
-    case Wanted::Kind::line: return find_line(bytes, scanned_, options_.message_bytes_max);
+    case Wanted::Kind::line: return find_line(bytes, wanted.scanned, options_.message_bytes_max);
     case Wanted::Kind::delimited:
-      return find_delimiter(bytes, wanted.delimiter, scanned_, options_.message_bytes_max);
+      return find_delimiter(bytes, wanted.delimiter, wanted.scanned, options_.message_bytes_max);
     case Wanted::Kind::exact:
       if (wanted.size > options_.message_bytes_max) {
         return std::unexpected(Error(Fault::over_limit)
@@ -116,7 +114,7 @@ Result<Reader::Found> Reader::end_of(const Wanted& wanted) {
           .with_note("after " + std::to_string(rest.size()) + " bytes of a message"));
 }
 
-Result<Reader::Found> Reader::find(const Wanted& wanted) {
+Result<Reader::Found> Reader::find(Wanted& wanted) {
   drop_answer();
   for (;;) {
     const auto decision = decide(wanted, received());
@@ -140,14 +138,14 @@ Result<Reader::Found> Reader::find(const Wanted& wanted) {
 }
 
 template <>
-Result<Bytes> Reader::read(const Wanted& wanted) {
+Result<Bytes> Reader::read(Wanted& wanted) {
   auto found = find(wanted);
   if (!found) return std::unexpected(std::move(found.error()));
   return found->bytes;
 }
 
 template <>
-Result<std::optional<Bytes>> Reader::read(const Wanted& wanted) {
+Result<std::optional<Bytes>> Reader::read(Wanted& wanted) {
   auto found = find(wanted);
   if (!found) return std::unexpected(std::move(found.error()));
   if (found->at_end) return std::nullopt;
@@ -155,7 +153,7 @@ Result<std::optional<Bytes>> Reader::read(const Wanted& wanted) {
 }
 
 template <>
-Result<std::optional<std::string_view>> Reader::read(const Wanted& wanted) {
+Result<std::optional<std::string_view>> Reader::read(Wanted& wanted) {
   auto found = find(wanted);
   if (!found) return std::unexpected(std::move(found.error()));
   if (found->at_end) return std::nullopt;

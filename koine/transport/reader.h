@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "koine/async/frame_pool.h"
 #include "koine/base/buffer.h"
 #include "koine/transport/framing.h"
 #include "koine/transport/stream.h"
@@ -39,13 +40,27 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
 
  private:
-  /// What an operation looks for.
+  /// What an operation looks for, and how much of the message needs no second look.
   struct Wanted {
     enum class Kind : std::uint8_t { some, line, delimited, exact, prefixed };
     Kind kind = Kind::some;
     LengthPrefix prefix = LengthPrefix::be32;
     std::size_t size = 0;
     Bytes delimiter = {};
+    std::size_t scanned = 0;
+  };
+
+  /// Memory that costs nothing to give back and to take again.
+  template <class T>
+  struct FromPool {
+    using value_type = T;
+    T* allocate(std::size_t count) {
+      return static_cast<T*>(frame_pool::allocate(count * sizeof(T)));
+    }
+    void deallocate(T* memory, std::size_t count) noexcept {
+      frame_pool::release(memory, count * sizeof(T));
+    }
+    friend bool operator==(FromPool, FromPool) { return true; }
   };
 
  public:
@@ -94,15 +109,15 @@ class Reader {
 
  private:
   template <class T>
-  Result<T> read(const Wanted& wanted);
+  Result<T> read(Wanted& wanted);
 
   /// The message's bytes; or the end, with what came before it.
   struct Found {
     Bytes bytes;
     bool at_end = false;
   };
-  Result<Found> find(const Wanted& wanted);
-  Result<FrameDecision> decide(const Wanted& wanted, Bytes received);
+  Result<Found> find(Wanted& wanted);
+  Result<FrameDecision> decide(Wanted& wanted, Bytes received);
   Result<Found> end_of(const Wanted& wanted);
   void drop_answer();
   void gather(std::size_t missing);
@@ -112,12 +127,11 @@ class Reader {
 
   Stream& stream_;
   ReaderOptions options_;
-  Buffer held_;                   // the last arrival
-  std::vector<std::byte> carry_;  // a message that straddles arrivals, if there is one
-  std::size_t gathered_ = 0;      // how much of held_ is in carry_ too
-  std::size_t scanned_ = 0;       // how much of the message needs no second look
-  std::size_t answered_ = 0;      // how much of received() the last answer took
-  Instant began_{};               // when the unfinished message began
+  Buffer held_;                                        // the last arrival
+  std::vector<std::byte, FromPool<std::byte>> carry_;  // a message that straddles arrivals
+  std::size_t gathered_ = 0;                           // how much of held_ is in carry_ too
+  std::size_t answered_ = 0;  // how much of received() the last answer took
+  Instant began_{};           // when the unfinished message's first arrival was waited for
   bool unfinished_ = false;
   bool ended_ = false;
 };
