@@ -34,7 +34,8 @@ class Builder {
   explicit Builder(Bytes payload = {}) : bytes_(payload.begin(), payload.end()) {}
 
   Bytes bytes() const { return bytes_; }
-  std::vector<std::byte> take() && { return std::move(bytes_); }
+  /// What was built; the builder is empty again.
+  std::vector<std::byte> take() { return std::exchange(bytes_, {}); }
 
   // The checksums of these need the addresses of the packet around them.
 

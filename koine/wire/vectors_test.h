@@ -48,6 +48,9 @@ inline Octets random_octets(Prng& prng, std::size_t size) {
   return bytes;
 }
 
+/// Text that was written between lines of its own: the first line feed is not meant.
+inline std::string without_line_feed(std::string_view text) { return std::string(text.substr(1)); }
+
 /// A copy of the first `size` bytes in memory of its own, so that AddressSanitizer sees every step
 /// beyond it.
 inline Octets prefix(Bytes bytes, std::size_t size) {
