@@ -42,7 +42,7 @@ Verdict GuardedStream::judge(const Limits& limits) {
   // Output that left since the last look is movement too, though nobody called us for it.
   const std::size_t unsent = inner_->unsent();
   if (unsent < unsent_before_) moved(unsent_before_ - unsent);
-  unsent_before_ = unsent;
+  unsent_before_ = static_cast<std::uint32_t>(unsent);
 
   if (now - last_moved_ >= limits.idle) return Verdict::idle;
   if (now - window_begins_ < limits.idle) return Verdict::fine;

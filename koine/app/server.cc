@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "koine/async/frame_pool.h"
 #include "koine/async/sleep.h"
 #include "koine/async/within.h"
 
@@ -34,30 +35,57 @@ ServerCounts& ServerCounts::operator+=(const ServerCounts& other) {
   return *this;
 }
 
-/// One connection's place under the limits.
-class Server::Slot {
+/// One connection that is being served: its handler, and its place under the limits. Smaller than a
+/// coroutine around the handler would be.
+class Server::Guest final : public Root, public InServer {
  public:
-  Slot(Server& server, const Address& peer) : server_(&server) {
-    if (peer.is_ip()) ip_ = peer.ip().unmapped();
-    has_ip_ = peer.is_ip();
+  Guest(Server& server, PerAddress::iterator address, std::uint16_t port, Io<void> story)
+      : server_(server), address_(address), story_(std::move(story)), port_(port) {}
+  Guest(const Guest&) = delete;
+  ~Guest() {
+    --server_.connections_;
+    if (--address_->second == 0) server_.per_address_.erase(address_);
+    server_.room_.set();
+    server_.changed_.set();
   }
-  Slot(Slot&& other) noexcept
-      : server_(std::exchange(other.server_, nullptr)), ip_(other.ip_), has_ip_(other.has_ip_) {}
-  ~Slot() {
-    if (server_ == nullptr) return;
-    --server_->connections_;
-    if (has_ip_) {
-      const auto at = server_->per_address_.find(ip_);
-      if (--at->second == 0) server_->per_address_.erase(at);
-    }
-    server_->room_.set();
-    server_->changed_.set();
+
+  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+  static void operator delete(void* guest) noexcept { frame_pool::release(guest, sizeof(Guest)); }
+
+  /// Starts the handler, from the loop.
+  void run() override {
+    story_
+        .start({[](void* who) noexcept -> std::coroutine_handle<> {
+                  static_cast<Guest*>(who)->finished();
+                  return std::noop_coroutine();
+                },
+                this})
+        .resume();
+  }
+  const Awaited* awaited() const override { return story_.awaited(); }
+
+  /// "127.0.0.1:4312", or "(unnamed)" behind a Unix socket.
+  std::string peer() const {
+    return to_string(address_->first ? Address(*address_->first, port_) : Address());
   }
 
  private:
-  Server* server_;
-  IpAddress ip_;
-  bool has_ip_ = false;
+  void finished() noexcept {
+    Result<void> over;
+    try {
+      over = story_.take();
+    } catch (const std::exception& thrown) {
+      over = std::unexpected(Error(Fault::system, "serve").with_note(thrown.what()));
+    } catch (...) {
+      over = std::unexpected(Error(Fault::system, "serve").with_note("an unknown exception"));
+    }
+    server_.ended(*this, std::move(over));  // destroys this
+  }
+
+  Server& server_;
+  PerAddress::iterator address_;
+  Io<void> story_;
+  std::uint16_t port_;
 };
 
 Server::Server(Network& network, Handler handler, ServerOptions options)
@@ -66,15 +94,16 @@ Server::Server(Network& network, Handler handler, ServerOptions options)
       handler_(std::move(handler)),
       options_(std::move(options)),
       sweeper_(*this),
-      acceptors_(loop_),
-      guests_(loop_) {}
+      acceptors_(loop_) {}
 
 Server::Server(Network& network, std::shared_ptr<Workers> workers, ServerOptions options)
     : Server(network, Handler(), std::move(options)) {
   workers_ = std::move(workers);
 }
 
-Server::~Server() = default;
+Server::~Server() {
+  while (!guests_.empty()) delete &guests_.pop_front();
+}
 
 Result<Endpoint> Server::listen(const Endpoint& at) {
   auto listener = network_.listen(at, options_.listen);
@@ -112,9 +141,7 @@ Task<ServerCounts> Server::run() {
     });
   }
   counts_.cut += connections_;
-  guests_.cancel();
-  auto gone = guests_.join();
-  co_await gone;
+  while (!guests_.empty()) delete &guests_.pop_front();
   co_return counts_;
 }
 
@@ -146,65 +173,41 @@ Task<void> Server::accept_from(Listener& listener) {
   }
 }
 
-/// Counts a connection from `peer` in, unless its address has too many.
-bool Server::admit(const Address& peer) {
-  if (peer.is_ip()) {
-    std::size_t& count = per_address_[peer.ip().unmapped()];
-    if (count >= options_.limits.connections_per_address) {
-      ++counts_.refused;
-      return false;
-    }
-    ++count;
-  }
-  ++connections_;
-  ++counts_.accepted;
-  return true;
-}
-
 void Server::adopt(std::unique_ptr<Stream> stream) {
-  if (!admit(stream->peer())) {
+  // Peers behind Unix sockets have no address: they are bounded by the limit for all together.
+  const Address peer = stream->peer();
+  std::optional<IpAddress> ip;
+  if (peer.is_ip()) ip = peer.ip().unmapped();
+  const auto address = per_address_.try_emplace(ip, 0).first;
+  if (ip && address->second >= options_.limits.connections_per_address) {
+    ++counts_.refused;
     stream->abort();
     return;
   }
-  if (workers_ != nullptr) {
-    Slot slot(*this, stream->peer());
-    guests_.spawn(guest_elsewhere(std::move(stream), std::move(slot)));
-  } else {
-    guests_.spawn(guest(std::move(stream)));
-  }
+  ++address->second;
+  ++connections_;
+  ++counts_.accepted;
+  auto* guest = new Guest(*this, address, peer.port(), story_of(std::move(stream)));
+  guests_.push_back(*guest);
+  loop_.add(*guest);
+  loop_.schedule(*guest);
 }
 
-Task<void> Server::guest(std::unique_ptr<Stream> stream) {
-  const Slot slot(*this, stream->peer());
+Io<void> Server::story_of(std::unique_ptr<Stream> stream) {
+  if (workers_ != nullptr) return workers_->serve(std::move(stream));
   auto guarded = std::make_unique<GuardedStream>(std::move(stream), loop_);
   streams_.push_back(*guarded);
   sweep_later();
-  // The name is wanted only when something went wrong, and then the stream is gone.
-  const Address peer = guarded->peer();
-  Result<void> over;
-  try {
-    auto task = handler_(std::move(guarded));
-    over = co_await task;
-  } catch (const std::exception& thrown) {
-    over = std::unexpected(Error(Fault::system, "serve").with_note(thrown.what()));
-  }
-  ++counts_.finished;
-  if (!over) {
-    ++counts_.failed;
-    report(to_string(peer), over.error());
-  }
+  return handler_(std::move(guarded));
 }
 
-Task<void> Server::guest_elsewhere(std::unique_ptr<Stream> stream, Slot slot) {
-  const Slot held(std::move(slot));
-  const std::string peer = stream->name();
-  auto task = workers_->serve(std::move(stream));
-  const auto over = co_await task;
+void Server::ended(Guest& guest, Result<void> over) {
   ++counts_.finished;
   if (!over) {
     ++counts_.failed;
-    report(peer, over.error());
+    report(guest.peer(), over.error());
   }
+  delete &guest;
 }
 
 void Server::report(const std::string& peer, const Error& error) {

@@ -18,6 +18,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -105,12 +106,13 @@ class Server {
    private:
     Server& server_;
   };
-  class Slot;
+  class Guest;
+  struct InServer : ListNode {};
+  using PerAddress = std::map<std::optional<IpAddress>, std::size_t>;  // nothing: no IP address
 
   Task<void> accept_from(Listener& listener);
-  Task<void> guest(std::unique_ptr<Stream> stream);
-  Task<void> guest_elsewhere(std::unique_ptr<Stream> stream, Slot slot);
-  bool admit(const Address& peer);
+  Io<void> story_of(std::unique_ptr<Stream> stream);
+  void ended(Guest& guest, Result<void> over);
   void sweep();
   void sweep_later();
   void shed_unsent();
@@ -123,7 +125,7 @@ class Server {
   ServerOptions options_;
   ServerCounts counts_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::map<IpAddress, std::size_t> per_address_;
+  PerAddress per_address_;
   std::size_t connections_ = 0;
   bool draining_ = false;
   bool cutting_ = false;
@@ -132,7 +134,7 @@ class Server {
   List<GuardedStream> streams_;
   Sweeper sweeper_;
   Scope acceptors_;
-  Scope guests_;
+  List<Guest, InServer> guests_;
 };
 
 }  // namespace koine

@@ -12,7 +12,7 @@ namespace koine {
 namespace frame_pool {
 
 /// A size is rounded up to a multiple of this.
-inline constexpr std::size_t step_bytes = 64;
+inline constexpr std::size_t step_bytes = 16;
 /// Larger frames come straight from malloc.
 inline constexpr std::size_t pooled_bytes_max = 4096;
 /// What one free list keeps at most.

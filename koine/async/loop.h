@@ -23,8 +23,9 @@ namespace koine {
 
 struct InDump : ListNode {};  // which of a task's two lists is meant
 
-/// A task that nobody awaits but a Scope or the program itself: where a chain of waits begins.
-class Root : public InDump {
+/// A task that nobody awaits but a Scope or the program itself: where a chain of waits begins. It
+/// is run once, to start it.
+class Root : public Runnable, public InDump {
  public:
   /// What runs, as the first link of the chain.
   virtual const Awaited* awaited() const = 0;

@@ -27,7 +27,7 @@ class Scope;
 struct InScope : ListNode {};
 
 /// One child: it is started by the loop, and tells its scope when it is over.
-class Child : public Runnable, public InScope, public Root {
+class Child : public Root, public InScope {
  public:
   virtual ~Child() = default;
 

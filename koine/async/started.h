@@ -12,7 +12,7 @@ namespace koine {
 
 /// Runs `op` on `loop`, from the loop's next round on. Destroying it cancels.
 template <Operation Op>
-class Started final : public Runnable, public Root {
+class Started final : public Root {
  public:
   Started(Loop& loop, Op op, std::source_location where = std::source_location::current())
       : loop_(loop), op_(std::move(op)) {

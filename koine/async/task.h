@@ -190,10 +190,14 @@ class Task<T>::Promise final : public PromiseBase, public detail::Holds<T> {
 ///
 /// Leaving is like `co_return`: whoever awaits this coroutine gets the error, and its locals are
 /// destroyed (when the error is taken, not before it is known). Nothing is thrown.
+///
+/// It refers to `op`, which lives until the end of the expression: await it there.
 template <FallibleOperation Op>
 class [[nodiscard]] Attempt {
  public:
-  explicit Attempt(Op op) : op_(std::move(op)) {}
+  explicit Attempt(Op& op) : op_(op) {}
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
 
   bool await_ready() {
     over_ = op_.ready();
@@ -228,34 +232,39 @@ class [[nodiscard]] Attempt {
     return promise.completion()();
   }
 
-  Op op_;
+  Op& op_;
   void* promise_ = nullptr;
   bool over_ = false;
 };
 
-template <FallibleOperation Op>
-Attempt<Op> attempt(Op op) {
-  return Attempt<Op>(std::move(op));
+template <class Op>
+  requires(!std::is_lvalue_reference_v<Op> && FallibleOperation<Op>)
+Attempt<Op> attempt(Op&& op) {
+  return Attempt<Op>(op);
 }
 
-/// A result that is there already, so that attempt() serves plain functions as well.
+/// The same for a result that is there already, so that attempt() serves plain functions as well.
 template <class T>
-class Done : public CoAwait<Done<T>> {
+class [[nodiscard]] AttemptResult {
  public:
-  explicit Done(T answer) : answer_(std::move(answer)) {}
-  bool ready() const noexcept { return true; }
-  std::coroutine_handle<> start(Completion completion) const noexcept { return completion(); }
-  T take() { return std::move(answer_); }
-  Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
-  const Awaited* awaited() const noexcept { return nullptr; }
+  explicit AttemptResult(Result<T> result) : result_(std::move(result)) {}
+  bool await_ready() const noexcept { return result_.has_value(); }
+  template <class Promise>
+  detail::Transfer await_suspend(std::coroutine_handle<Promise> caller) {
+    caller.promise().return_value(std::unexpected(std::move(result_.error())));
+    return detail::transfer(caller.promise().completion()());
+  }
+  T await_resume() {
+    if constexpr (!std::is_void_v<T>) return std::move(*result_);
+  }
 
  private:
-  T answer_;
+  Result<T> result_;
 };
 
 template <class T>
-Attempt<Done<Result<T>>> attempt(Result<T> result) {
-  return Attempt<Done<Result<T>>>(Done<Result<T>>(std::move(result)));
+AttemptResult<T> attempt(Result<T> result) {
+  return AttemptResult<T>(std::move(result));
 }
 
 }  // namespace koine

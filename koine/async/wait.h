@@ -48,8 +48,8 @@ class Trying : public Runnable, public CoAwait<Op> {
     return std::noop_coroutine();
   }
 
-  Result<T> take() { return std::move(*answer_); }
-  Error* error() noexcept { return answer_->has_value() ? nullptr : &answer_->error(); }
+  Result<T> take() { return std::move(answer_); }
+  Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
   const Awaited* awaited() const noexcept { return this; }
 
   void run() final {
@@ -67,8 +67,8 @@ class Trying : public Runnable, public CoAwait<Op> {
 
  private:
   bool once() {
-    answer_.emplace(self().attempt_once());
-    return answer_->has_value() || answer_->error() != Fault::would_block;
+    answer_ = self().attempt_once();
+    return answer_.has_value() || answer_.error() != Fault::would_block;
   }
   void wait() {
     if (starved_) {
@@ -80,7 +80,7 @@ class Trying : public Runnable, public CoAwait<Op> {
   }
   Op& self() { return static_cast<Op&>(*this); }
 
-  std::optional<Result<T>> answer_;
+  Result<T> answer_ = fail(Fault::would_block);
   Completion completion_;
   bool starved_ = false;
 };

@@ -2,11 +2,11 @@
 
 namespace koine {
 
-Result<void> WriteAll::attempt_once() {
-  for (; next_ < count_; ++next_) {
-    Bytes& rest = pieces_[next_];
+Result<void> detail::write_pieces(Stream& stream, std::span<Bytes> pieces, std::uint8_t& next) {
+  for (; next < pieces.size(); ++next) {
+    Bytes& rest = pieces[next];
     while (!rest.empty()) {
-      const auto taken = stream_.write_now(rest);
+      const auto taken = stream.write_now(rest);
       if (!taken) return std::unexpected(taken.error());
       rest = rest.subspan(*taken);
     }

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -104,38 +105,42 @@ class [[nodiscard]] Receive final : public Trying<Receive, Buffer> {
 /// `while (Buffer bytes = co_await attempt(receive(stream)))`
 inline Receive receive(Stream& stream) { return Receive(stream); }
 
+namespace detail {
+
+/// Writes `pieces` from number `next` on; each is shortened by what was taken.
+Result<void> write_pieces(Stream& stream, std::span<Bytes> pieces, std::uint8_t& next);
+
+inline Bytes piece(Bytes bytes) { return bytes; }
+inline Bytes piece(std::string_view text) { return as_bytes(text); }
+inline Bytes piece(const std::string& text) { return as_bytes(text); }
+inline Bytes piece(const char* text) { return as_bytes(text); }
+inline Bytes piece(const Buffer& buffer) { return buffer.bytes(); }
+
+}  // namespace detail
+
 /// Waits until everything is written.
-class [[nodiscard]] WriteAll final : public Trying<WriteAll, void> {
+template <std::size_t count>
+class [[nodiscard]] WriteAll final : public Trying<WriteAll<count>, void> {
  public:
-  static constexpr std::size_t pieces_max = 6;
-
   template <class... Pieces>
-    requires(sizeof...(Pieces) <= pieces_max)
   explicit WriteAll(Stream& stream, const Pieces&... pieces)
-      : stream_(stream), pieces_{bytes_of(pieces)...}, count_(sizeof...(Pieces)) {}
+      : stream_(stream), pieces_{detail::piece(pieces)...} {}
 
-  Result<void> attempt_once();
+  Result<void> attempt_once() { return detail::write_pieces(stream_, pieces_, next_); }
   void park() { stream_.writable().join(*this); }
   Activity activity() const override { return {"write", stream_.name()}; }
 
  private:
-  static Bytes bytes_of(Bytes bytes) { return bytes; }
-  static Bytes bytes_of(std::string_view text) { return as_bytes(text); }
-  static Bytes bytes_of(const std::string& text) { return as_bytes(text); }
-  static Bytes bytes_of(const char* text) { return as_bytes(text); }
-  static Bytes bytes_of(const Buffer& buffer) { return buffer.bytes(); }
-
   Stream& stream_;
-  std::array<Bytes, pieces_max> pieces_;
-  std::uint8_t count_;
+  std::array<Bytes, count> pieces_;
   std::uint8_t next_ = 0;
 };
 
 /// `co_await attempt(write_all(stream, "hello, ", name, "\n"))`: all the pieces, each text or
 /// bytes. They are lent until it is over. Waits while the peer is slow.
 template <class... Pieces>
-WriteAll write_all(Stream& stream, const Pieces&... pieces) {
-  return WriteAll(stream, pieces...);
+WriteAll<sizeof...(Pieces)> write_all(Stream& stream, const Pieces&... pieces) {
+  return WriteAll<sizeof...(Pieces)>(stream, pieces...);
 }
 
 /// Waits until the network has taken all that was written.
