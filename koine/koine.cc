@@ -56,6 +56,7 @@ class Serving {
   }
 
   Result<ServerCounts> run() {
+    const os::BlockedSignals blocked({SIGTERM, SIGINT, SIGUSR1});  // in the shards' threads too
     auto shards = os::Shards::make(
         options_.shards, {.multiplexer = options_.multiplexer, .busy_poll = options_.busy_poll});
     if (!shards) return std::unexpected(std::move(shards.error()));

@@ -7,20 +7,31 @@
 
 namespace koine::os {
 
-Result<std::unique_ptr<Signals>> Signals::make(Reactor& reactor,
-                                               std::initializer_list<int> signals) {
+namespace {
+
+sigset_t set_of(std::initializer_list<int> signals) {
   sigset_t set;
-  sigset_t before;
   sigemptyset(&set);
   for (const int signal : signals) sigaddset(&set, signal);
-  ::pthread_sigmask(SIG_BLOCK, &set, &before);
-  Fd fd(sys::signalfd(-1, &set));
-  if (!fd) {
-    const int error = errno;
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return std::unexpected(system_error("signalfd", {}, error));
-  }
-  std::unique_ptr<Signals> made(new Signals(reactor, std::move(fd), before));
+  return set;
+}
+
+}  // namespace
+
+BlockedSignals::BlockedSignals(std::initializer_list<int> signals) {
+  const sigset_t set = set_of(signals);
+  ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+}
+
+BlockedSignals::~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+Result<std::unique_ptr<Signals>> Signals::make(Reactor& reactor,
+                                               std::initializer_list<int> signals) {
+  std::unique_ptr<Signals> made(new Signals(reactor, signals));
+  const sigset_t set = set_of(signals);
+  made->fd_ = Fd(sys::signalfd(-1, &set));
+  if (!made->fd_) return std::unexpected(system_error("signalfd", {}, errno));
+  made->watcher_.fd = made->fd_.get();
   if (auto watched = reactor.watch(made->watcher_); !watched)
     return std::unexpected(std::move(watched.error()));
   made->watched_ = true;
@@ -29,7 +40,6 @@ Result<std::unique_ptr<Signals>> Signals::make(Reactor& reactor,
 
 Signals::~Signals() {
   if (watched_) reactor_.unwatch(watcher_);
-  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 Result<int> Signals::Next::attempt_once() {

@@ -10,9 +10,22 @@
 
 namespace koine::os {
 
-/// Takes the given signals of this process over as long as it lives. They are blocked in the
-/// calling thread, and so in the threads that it starts: make it before the others. One per process
-/// and signal.
+/// Keeps signals from this thread, and from the threads that it starts, as long as it lives. A
+/// signal goes to any thread that does not block it, so a program that takes signals over blocks
+/// them in main, before it starts threads.
+class BlockedSignals {
+ public:
+  explicit BlockedSignals(std::initializer_list<int> signals);
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+  ~BlockedSignals();
+
+ private:
+  sigset_t before_;
+};
+
+/// Takes the given signals of this process over as long as it lives; all other threads have to
+/// block them (BlockedSignals). One per process and signal.
 class Signals {
  public:
   static Result<std::unique_ptr<Signals>> make(Reactor& reactor,
@@ -36,15 +49,13 @@ class Signals {
   Next next() { return Next(*this); }
 
  private:
-  Signals(Reactor& reactor, Fd fd, sigset_t before)
-      : reactor_(reactor), fd_(std::move(fd)), before_(before) {
-    watcher_.fd = fd_.get();
-  }
+  Signals(Reactor& reactor, std::initializer_list<int> signals)
+      : blocked_(signals), reactor_(reactor) {}
 
+  BlockedSignals blocked_;
   Reactor& reactor_;
   Watcher watcher_;
   Fd fd_;
-  sigset_t before_;  // the mask to go back to
   bool watched_ = false;
 };
 

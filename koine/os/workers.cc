@@ -1,5 +1,6 @@
 #include "koine/os/workers.h"
 
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -223,6 +224,7 @@ Task<void> drain_on_signal(Reactor& reactor, Orders& orders) {
   }
   ::syscall(SYS_close_range, 4U, ~0U, 0U);
   handed.fd = Fd(3);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // nobody would reap or drain an orphan
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
