@@ -9,6 +9,7 @@
 #pragma once
 
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -95,14 +96,17 @@ class Checksum {
   constexpr Checksum() = default;
 
   constexpr Checksum& add16(std::uint16_t word) {
+    assert(!odd_);
     sum_ += word;
     return *this;
   }
   constexpr Checksum& add32(std::uint32_t words) {
+    assert(!odd_);
     sum_ += words;  // 2^16 is 1 here: the halves add up when the sum is folded
     return *this;
   }
   constexpr Checksum& add64(std::uint64_t words) {
+    assert(!odd_);
     sum_ += (words >> 32) + (words & 0xffff'ffff);
     return *this;
   }
