@@ -1,6 +1,9 @@
 #include "koine/base/error.h"
 
 #include <cerrno>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -35,6 +38,37 @@ TEST(Error, AnInnerLayersWordsAreKept) {
             "read peer: connection reset");
   EXPECT_EQ(to_string(Error(Fault::reset).with_operation("write", "peer")),
             "write peer: connection reset");
+}
+
+// Run under ThreadSanitizer: the words are shared, the count of their owners is all that changes.
+TEST(Error, CopiesMayLiveAndDieOnDifferentThreads) {
+  Error first(Fault::refused, "connect", "tcp://10.0.0.7:80");
+  std::vector<std::jthread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([mine = first, thread]() mutable {
+      for (int i = 0; i < 1000; ++i) {
+        const Error copy = mine;
+        EXPECT_EQ(copy.peer(), "tcp://10.0.0.7:80");
+        Error changed = copy;
+        changed = std::move(changed).with_note(std::to_string(thread));
+        EXPECT_EQ(changed.note(), std::to_string(thread));
+        mine = copy;
+      }
+    });
+  }
+  first = std::move(first).with_note("meanwhile");
+  threads.clear();
+  EXPECT_EQ(first.note(), "meanwhile");
+}
+
+TEST(Error, WithoutWordsItSharesNothing) {
+  const Error plain(Fault::would_block);
+  Error copy = plain;
+  EXPECT_EQ(copy.operation(), "");
+  EXPECT_EQ(copy.elapsed(), Duration());
+  copy = std::move(copy).with_elapsed(5us);
+  EXPECT_EQ(to_string(copy), "would block (after 5.0 us)");
+  EXPECT_EQ(to_string(plain), "would block");
 }
 
 }  // namespace

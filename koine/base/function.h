@@ -40,7 +40,11 @@ class Function<R(Arguments...)> {
     explicit Held(F&& f) : callable(std::move(f)) {}
     explicit Held(const F& f) : callable(f) {}
     R call(Arguments... arguments) override {
-      return callable(std::forward<Arguments>(arguments)...);
+      if constexpr (std::is_void_v<R>) {
+        static_cast<void>(callable(std::forward<Arguments>(arguments)...));
+      } else {
+        return callable(std::forward<Arguments>(arguments)...);
+      }
     }
     F callable;
   };

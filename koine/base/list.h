@@ -58,7 +58,11 @@ class List {
     end_.previous_ = &node;
   }
 
-  T& front() { return of(*end_.next_); }
+  /// The list must not be empty.
+  T& front() {
+    assert(!empty());
+    return of(*end_.next_);
+  }
 
   /// Takes the first one out; the list must not be empty.
   T& pop_front() {
