@@ -5,17 +5,19 @@
 
 namespace koine {
 
-/// `co_await sleep(20ms)`: continues when that much time has passed on this loop's clock. Zero or
-/// less continues in the loop's next turn.
+/// `co_await sleep(20ms)`: continues when that much time has passed on this loop's clock since it
+/// was awaited. Zero or less continues in the loop's next turn.
 class [[nodiscard]] Sleep final : public Timer, public CoAwait<Sleep> {
  public:
+  explicit Sleep(Duration duration) : duration_(duration) {}
   explicit Sleep(Instant until) : until_(until) {}
   Sleep(Sleep&&) = default;
 
   bool ready() const noexcept { return false; }
   std::coroutine_handle<> start(Completion completion) {
     completion_ = completion;
-    Loop::current().arm(*this, until_);
+    Loop& loop = Loop::current();
+    loop.arm(*this, until_ ? *until_ : later(loop.now(), duration_));
     return std::noop_coroutine();
   }
   void take() const noexcept {}
@@ -25,11 +27,12 @@ class [[nodiscard]] Sleep final : public Timer, public CoAwait<Sleep> {
   Activity activity() const override { return {"sleep", {}}; }
 
  private:
-  Instant until_;
+  Duration duration_{};
+  std::optional<Instant> until_;
   Completion completion_;
 };
 
-inline Sleep sleep(Duration duration) { return Sleep(later(Loop::current().now(), duration)); }
+inline Sleep sleep(Duration duration) { return Sleep(duration); }
 inline Sleep sleep_until(Instant until) { return Sleep(until); }
 
 /// `co_await yield()`: continues after all that is ready now.

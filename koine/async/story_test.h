@@ -5,8 +5,14 @@
 // can be destroyed, also when what it waits for has been made ready and has not run yet.
 #pragma once
 
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
+#include "koine/async/task.h"
 #include "koine/async/virtual_time.h"
 
 namespace koine {
@@ -77,6 +83,36 @@ struct NoWorld {};
 template <class Tell>
 int cancel_at_every_step(Tell tell) {
   return cancel_at_every_step<NoWorld>([&](NoWorld&) { return tell(); }, [](NoWorld&) {});
+}
+
+/// Runs the tasks that `begin(world)` makes side by side until nothing is left to happen, once
+/// undisturbed, then with each of them destroyed at each step, and asks `check(world)` each time.
+template <class World, class Begin, class Check>
+void cancel_each_at_every_step(Begin begin, Check check) {
+  int steps = 0;
+  for (int cancelled_at = -1; cancelled_at < steps; ++cancelled_at) {
+    for (std::size_t victim = 0;; ++victim) {
+      SCOPED_TRACE("task " + std::to_string(victim) + " cancelled at step " +
+                   std::to_string(cancelled_at) + " (-1: never)");
+      VirtualTime time;
+      std::size_t parties = 0;
+      {
+        World world;
+        std::vector<std::unique_ptr<Started<Task<void>>>> started;
+        for (Task<void>& task : begin(world))
+          started.push_back(std::make_unique<Started<Task<void>>>(time.loop(), std::move(task)));
+        parties = started.size();
+        for (int step = 0; step < cancelled_at; ++step) small_step(time);
+        if (cancelled_at >= 0) started[victim].reset();
+        while (small_step(time)) steps += cancelled_at < 0 ? 1 : 0;
+        const Loop::Entered entered(time.loop());
+        check(world);
+      }
+      expect_nothing_left(time);
+      if (testing::Test::HasFailure()) return;
+      if (cancelled_at < 0 || victim + 1 == parties) break;
+    }
+  }
 }
 
 }  // namespace koine
