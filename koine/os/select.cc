@@ -55,8 +55,9 @@ class Select final : public Multiplexer {
       return std::unexpected(system_error("select", {}, errno));
     }
     for (const Asked& asked : asked_) {
-      const unsigned news = (FD_ISSET(asked.fd, &in) ? readable_news : 0U) |
-                            (FD_ISSET(asked.fd, &out) ? writable_news : 0U);
+      unsigned news = 0;
+      if (FD_ISSET(asked.fd, &in)) news |= readable_news;
+      if (FD_ISSET(asked.fd, &out)) news |= writable_news;
       if (news == 0) continue;
       if (Watcher* watcher = watchers_.find(asked.token)) newsroom.heard(*watcher, news);
     }
