@@ -1,0 +1,306 @@
+// A whole TCP/IP host as a state machine: frames, calls and the time go in, frames and events come
+// out.
+//
+//     input(nic, frame, now) ─┐                    ┌─> poll_transmit(now, room): the next frame
+//     tcp_..., udp_..., ping ─┼─> Host, one thread ┼─> poll_event(): which socket became ready
+//     the deadline passed    ─┘                    └─> next_deadline()
+//
+// After anything that goes in, call poll_transmit() until it has nothing; then wait for the next
+// input or for next_deadline(), and call it again. There is no clock, no thread and no chance
+// inside: one seed decides all secrets, so the same calls give the same frames.
+//
+// Sockets are numbers. A number that was closed is never right again: using it fails with `closed`.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "koine/base/error.h"
+#include "koine/base/random.h"
+#include "koine/stack/fragments.h"
+#include "koine/stack/ip.h"
+#include "koine/stack/keyed_hash.h"
+#include "koine/stack/neighbors.h"
+#include "koine/stack/routes.h"
+#include "koine/stack/tcp/connection.h"
+#include "koine/stack/tcp_table.h"
+#include "koine/stack/token_bucket.h"
+#include "koine/wire/icmpv4.h"
+#include "koine/wire/icmpv6.h"
+#include "koine/wire/ipv4.h"
+#include "koine/wire/ipv6.h"
+
+namespace koine::stack {
+
+struct HostOptions {
+  std::uint64_t seed = 0;
+  tcp::Profile profile = tcp::linux_profile();
+  bool syn_cookies = true;  ///< RFC 4987, section 3.6: used only while the SYN queue is full
+  std::uint32_t syn_queue_max = 256;          ///< half-open connections of one listener
+  std::size_t udp_queue_bytes_max = 1 << 20;  ///< waiting at one UDP socket
+  std::uint8_t ttl = 64;
+};
+
+struct NicOptions {
+  bool ethernet = true;  ///< or bare IP packets, as on a TUN device
+  wire::Mac mac{};
+  std::uint16_t mtu = 1500;
+};
+
+struct SocketId {
+  std::uint32_t index = 0xffff'ffff;
+  std::uint32_t generation = 0;
+
+  friend constexpr auto operator<=>(SocketId, SocketId) = default;
+};
+
+/// Bits of Event::what beyond tcp::Events.
+inline constexpr std::uint8_t event_acceptable = 32;
+inline constexpr std::uint8_t event_datagram = 64;  ///< a datagram, or a failure to report
+
+struct Event {
+  SocketId socket{};
+  std::uint8_t what = 0;  ///< tcp::Events and the above, as bits
+};
+
+struct Transmit {
+  int nic = 0;
+  std::size_t size = 0;
+};
+
+struct HostCounters {
+  std::uint64_t frames_in = 0;
+  std::uint64_t frames_out = 0;
+  std::uint64_t malformed = 0;  ///< headers that cannot be, or wrong checksums
+  std::uint64_t not_for_us = 0;
+  std::uint64_t no_route = 0;
+  std::uint64_t icmp_out = 0;
+  std::uint64_t icmp_suppressed = 0;  ///< by the rate limit
+  std::uint64_t syns_dropped = 0;     ///< the accept queue was full
+  std::uint64_t cookies_sent = 0;
+  std::uint64_t udp_dropped = 0;  ///< the socket's queue was full
+  std::uint64_t address_conflicts = 0;
+};
+
+/// The answer to a ping.
+struct EchoReply {
+  Ip from{};
+  std::uint16_t identifier = 0;
+  std::uint16_t sequence = 0;
+  std::size_t size = 0;
+};
+
+class Host {
+ public:
+  explicit Host(const HostOptions& options);
+  ~Host();
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // Configuration.
+
+  int add_nic(const NicOptions& options);
+  /// Adds an address and the route to its prefix, and tells the link (RFC 5227; RFC 4862).
+  void add_address(int nic, const Ip& address, int prefix_length, Instant now);
+  void add_route(const Ip& prefix, int length, int nic, const Ip& gateway = {});
+  void add_default_route(int nic, const Ip& gateway);
+  bool is_own(const Ip& address) const;
+
+  // The network.
+
+  void input(int nic, Bytes frame, Instant now);
+  /// Writes the next frame to the front of `room`, which holds the largest MTU and 14 bytes more.
+  std::optional<Transmit> poll_transmit(Instant now, MutableBytes room);
+  Instant next_deadline() const;
+
+  std::optional<Event> poll_event();
+
+  // TCP. Failures are those of tcp::Connection.
+
+  Result<SocketId> tcp_listen(const IpPort& local, int backlog);
+  /// Fails with would_block.
+  Result<SocketId> tcp_accept(SocketId listener, Instant now);
+  Result<SocketId> tcp_connect(const IpPort& remote, Instant now, const IpPort& local = {});
+  Result<std::size_t> tcp_read(SocketId socket, MutableBytes into, Instant now);
+  Result<std::size_t> tcp_write(SocketId socket, Bytes from, Instant now);
+  Result<void> tcp_finish(SocketId socket, Instant now);
+  void tcp_abort(SocketId socket, Instant now);
+  /// Nothing for a number that is no connection. Setters on it need a touch() afterwards.
+  tcp::Connection* tcp(SocketId socket);
+  void touch(SocketId socket);
+
+  // UDP.
+
+  Result<SocketId> udp_bind(const IpPort& local);
+  Result<void> udp_connect(SocketId socket, const IpPort& peer);
+  Result<void> udp_send(SocketId socket, Bytes from, const IpPort& to, Instant now);
+  struct Received {
+    std::size_t size = 0;  ///< copied
+    IpPort from{};
+    bool truncated = false;
+  };
+  /// Fails with would_block; with refused or unreachable if ICMP said so about an earlier send.
+  Result<Received> udp_receive(SocketId socket, MutableBytes into);
+
+  // Both.
+
+  /// The application is done with it. A connection still delivers what was written.
+  void close(SocketId socket, Instant now);
+  std::optional<IpPort> local(SocketId socket) const;
+  std::optional<IpPort> remote(SocketId socket) const;
+
+  // Echo (RFC 792; RFC 4443).
+
+  Result<void> ping(const Ip& target, std::uint16_t identifier, std::uint16_t sequence, Bytes data,
+                    Instant now);
+  std::optional<EchoReply> poll_echo();
+
+  const HostCounters& counters() const { return counters_; }
+  const tcp::Counters& tcp_counters() const { return environment_.counters; }
+  std::size_t connections() const { return table_.size(); }
+
+ private:
+  struct Nic {
+    NicOptions options;
+    struct Address {
+      Ip ip;
+      int length;
+    };
+    std::vector<Address> addresses;
+  };
+  struct TcpSocket;
+  struct Listener;
+  struct UdpSocket;
+  struct Slot {
+    std::uint32_t generation = 0;
+    std::unique_ptr<TcpSocket> tcp;
+    std::unique_ptr<Listener> listener;
+    std::unique_ptr<UdpSocket> udp;
+    std::uint8_t events = 0;
+    bool event_queued = false;
+  };
+  struct Hop {
+    int nic = 0;  // loop: a packet to ourselves
+    Ip next{};
+    Ip source{};
+    std::size_t mtu = 0;
+  };
+  static constexpr int loop = -1;
+  using Packet = std::vector<std::byte>;
+
+  // host_link.cc
+  void input_arp(int nic, Bytes packet, Instant now);
+  void send_packet(int nic, const Ip& next, Packet packet, Instant now);
+  void send_frame(int nic, wire::Mac target, wire::EtherType type, Bytes payload);
+  void ask(const Neighbors::Task& task);
+  std::optional<wire::Mac> mac_of(const Hop& hop, const Ip& target, Instant now);
+  bool input_nd(int nic, const wire::Ipv6View& packet, const wire::Icmpv6View& message,
+                Instant now);
+
+  // host_ip.cc
+  struct Meta {  // about a packet whose payload goes up
+    Ip source{};
+    Ip target{};
+    Bytes packet{};  // what an ICMP error quotes
+    bool multicast = false;
+  };
+  void input_ip(int nic, Bytes packet, Instant now);
+  void input_v4(int nic, Bytes packet, Instant now, bool link_multicast);
+  void input_v6(int nic, Bytes packet, Instant now);
+  void input_transport(wire::IpProtocol protocol, const Meta& meta, Bytes payload,
+                       std::size_t protocol_at, int nic, Instant now);
+  std::optional<Hop> hop_to(const Ip& target, const Ip& source = {}) const;
+  std::optional<Ip> source_for(int nic, const Ip& target) const;
+  Result<void> send_ip(const Ip& source, const Ip& target, wire::IpProtocol protocol, Bytes payload,
+                       Instant now, std::uint8_t ttl = 0);
+  std::size_t path_mtu(const Ip& target, std::size_t link_mtu, Instant now);
+  bool is_group(const Ip& target, int nic) const;
+
+  // host_icmp.cc
+  void input_icmpv4(const Meta& meta, Bytes message, Instant now);
+  void input_icmpv6(const Meta& meta, Bytes message, int nic, Instant now);
+  void send_error_v4(const wire::Icmpv4Header& header, Bytes about, Instant now);
+  void send_error_v6(const wire::Icmpv6Header& header, Bytes about, Instant now);
+  void port_unreachable(const Meta& meta, Instant now);
+  void learn_error(Bytes quoted, Fault fault, std::size_t mtu, Instant now);
+
+  // host_udp.cc
+  void input_udp(const Meta& meta, Bytes datagram, Instant now);
+  SocketId udp_for(const IpPort& local, const IpPort& remote) const;
+  void udp_failed(const IpPort& local, const IpPort& remote, Fault fault);
+  bool udp_port_taken(const IpPort& local) const;
+
+  // host_tcp.cc
+  void input_tcp(const Meta& meta, Bytes bytes, Instant now);
+  void input_listener(SocketId id, const TcpKey& key, const tcp::Segment& segment, Instant now);
+  SocketId make_connection(const TcpKey& key, wire::Seq iss, bool passive, SocketId listener,
+                           Instant now);
+  void send_tcp_header(const TcpKey& key, wire::TcpHeader header, Instant now);
+  void answer_closed(const TcpKey& key, const tcp::Segment& segment, Instant now);
+  std::size_t write_segment(TcpSocket& socket, const tcp::Departure& departure, Instant now,
+                            MutableBytes room, int& nic);
+  void settle(SocketId id);
+  void ready(SocketId id);
+  void forget(SocketId id);
+  SocketId listener_for(const IpPort& local) const;
+  std::uint32_t initial_sequence(const TcpKey& key, Instant now) const;
+  std::uint32_t cookie_for(const TcpKey& key, wire::Seq irs, std::uint64_t period,
+                           unsigned mss_index) const;
+  std::optional<std::uint16_t> cookie_mss(const TcpKey& key, const tcp::Segment& ack,
+                                          Instant now) const;
+  std::optional<std::uint16_t> free_port(const Ip& local, const IpPort& remote);
+  void arm(SocketId id, Instant at);
+  void run_timers(Instant now);
+
+  SocketId allocate();
+  Slot* slot(SocketId id);
+  const Slot* slot(SocketId id) const;
+  void tell(SocketId id, std::uint8_t what);
+
+  HostOptions options_;
+  Prng chance_;
+  KeyedHash secret_;
+  tcp::Environment environment_;
+  std::vector<Nic> nics_;
+  Routes routes_;
+  Neighbors neighbors_;
+  Fragments fragments_;
+  TokenBucket icmp_tokens_;
+  std::uint32_t identification_ = 0;
+  std::uint32_t port_offset_ = 0;
+
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  TcpTable table_;
+  std::map<IpPort, SocketId> listeners_;
+  std::map<std::uint16_t, std::vector<SocketId>> udp_ports_;
+  struct PathMtu {
+    std::size_t mtu;
+    Instant until;
+  };
+  std::map<Ip, PathMtu> path_mtus_;
+
+  std::deque<SocketId> ready_;
+  std::deque<Event> events_;
+  std::deque<EchoReply> echoes_;
+  struct Outgoing {
+    int nic;
+    Packet frame;
+  };
+  std::deque<Outgoing> out_;
+  std::deque<Packet> loop_;
+  struct Alarm {
+    Instant at;
+    SocketId socket;
+    friend bool operator<(const Alarm& a, const Alarm& b) {  // a heap has its largest on top
+      return a.at != b.at ? a.at > b.at : a.socket > b.socket;
+    }
+  };
+  std::vector<Alarm> alarms_;
+  HostCounters counters_;
+};
+
+}  // namespace koine::stack
