@@ -34,8 +34,8 @@ class Datagram {
   /// path.
   virtual Result<void> send_now(Bytes from, const Address& to) = 0;
 
-  /// From now on only `peer` is heard, and what it refuses is reported: a send that met a closed port
-  /// makes the next receive fail with Fault::refused (RFC 1122, section 4.1.3.3).
+  /// From now on only `peer` is heard, and what it refuses is reported: a send that met a closed
+  /// port makes the next receive fail with Fault::refused (RFC 1122, section 4.1.3.3).
   virtual Result<void> connect(const Address& peer) = 0;
 
   /// Woken when receive_now(), send_now() may do something again.
