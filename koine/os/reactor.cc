@@ -19,6 +19,10 @@ struct Reactor::Message {
 
 namespace {
 
+/// A deadline nearer than this is waited for from what the time is now, not from when the turn
+/// began.
+constexpr Duration soon = 10ms;
+
 std::uint64_t entropy() {
   std::uint64_t seed = 0;
   if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
@@ -31,22 +35,20 @@ std::uint64_t entropy() {
 Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options) {
   auto multiplexer = make_multiplexer(options.multiplexer);
   if (!multiplexer) return std::unexpected(std::move(multiplexer.error()));
-  Fd doorbell(sys::eventfd());
-  if (!doorbell) return std::unexpected(system_error("eventfd", {}, errno));
+  Fd bell(sys::eventfd());
+  if (!bell) return std::unexpected(system_error("eventfd", {}, errno));
   std::unique_ptr<Reactor> reactor(
-      new Reactor(std::move(*multiplexer), std::move(doorbell), options.busy_poll));
-  if (auto watched = reactor->watch(reactor->doorbell_watcher_); !watched)
+      new Reactor(std::move(*multiplexer), std::move(bell), options.busy_poll));
+  if (auto watched = reactor->watch(reactor->doorbell_.watcher); !watched)
     return std::unexpected(std::move(watched.error()));
   return reactor;
 }
 
-Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd doorbell, Duration busy_poll)
+Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd bell, Duration busy_poll)
     : multiplexer_(std::move(multiplexer)),
-      doorbell_(std::move(doorbell)),
+      doorbell_(std::move(bell)),
       busy_poll_(busy_poll),
-      loop_(monotonic_now(), entropy()) {
-  doorbell_watcher_.fd = doorbell_.get();
-}
+      loop_(monotonic_now(), entropy()) {}
 
 Reactor::~Reactor() {
   Message* message = messages_.exchange(nullptr);
@@ -63,15 +65,21 @@ void Reactor::read_clock() {
 
 Result<void> Reactor::turn() {
   assert(Loop::has_current() && &Loop::current() == &loop_);
-  loop_.advance(clock_is_stale_ ? monotonic_now() : loop_.now());
-  const bool more = loop_.run_ready();
-  std::optional<Duration> timeout;
-  if (more) {
-    timeout = Duration::zero();
-  } else if (const auto next = loop_.next_deadline()) {
-    timeout = std::max(*next - loop_.now(), Duration::zero());
-  }
-  return wait(timeout);
+  if (auto waited = wait(time_to_wait()); !waited) return waited;
+  if (clock_is_stale_) read_clock();
+  loop_.advance(loop_.now());
+  loop_.run_ready();
+  return {};
+}
+
+/// Zero while something is ready; nothing if only news can end the wait.
+std::optional<Duration> Reactor::time_to_wait() {
+  if (!loop_.idle()) return Duration::zero();
+  const auto next = loop_.next_deadline();
+  if (!next) return std::nullopt;
+  // What the last turn took matters only to a deadline that is near; reading the clock is not free.
+  if (*next - loop_.now() < soon) read_clock();
+  return std::max(*next - loop_.now(), Duration::zero());
 }
 
 Result<void> Reactor::wait(std::optional<Duration> timeout) {
@@ -84,9 +92,11 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
       if (!clock_is_stale_ || !loop_.idle()) return {};
     } while (monotonic_now() < until);
   }
-  // Whoever posts after this sees the flag, or its message is seen here.
-  sleeps_.store(true, std::memory_order_seq_cst);
-  if (messages_.load(std::memory_order_seq_cst) != nullptr) timeout = Duration::zero();
+  if (!timeout || *timeout > Duration::zero()) {
+    // Whoever posts after this sees the flag, or its message is seen here.
+    sleeps_.store(true, std::memory_order_seq_cst);
+    if (messages_.load(std::memory_order_seq_cst) != nullptr) timeout = Duration::zero();
+  }
   auto waited = multiplexer_->wait(timeout, *this);
   sleeps_.store(false, std::memory_order_relaxed);
   take_messages();
@@ -96,11 +106,9 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
 /// News for one descriptor. What it sets off is run, and its output sent, before the next is looked
 /// at: the first peer has its answer while the second is being served.
 void Reactor::heard(Watcher& watcher, unsigned news) {
-  if (clock_is_stale_) read_clock();
-  if (&watcher == &doorbell_watcher_) {
-    std::uint64_t rings = 0;
-    [[maybe_unused]] const auto got = sys::read(doorbell_.get(), &rings, sizeof(rings));
-    return;
+  if (clock_is_stale_) {
+    read_clock();
+    sleeps_.store(false, std::memory_order_relaxed);  // what is posted from here on need not ring
   }
   watcher.news(loop_, news);
   loop_.run_ready();
@@ -129,10 +137,25 @@ void Reactor::post(Function<void()> function) {
   message->next = messages_.load(std::memory_order_relaxed);
   while (!messages_.compare_exchange_weak(message->next, message, std::memory_order_seq_cst)) {
   }
-  if (sleeps_.exchange(false, std::memory_order_seq_cst)) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto put = ::write(doorbell_.get(), &one, sizeof(one));
-  }
+  if (sleeps_.exchange(false, std::memory_order_seq_cst)) doorbell_.ring();
+}
+
+Reactor::Doorbell::Doorbell(Fd bell) : bell_(std::move(bell)) {
+  watcher.fd = bell_.get();
+  watcher.readers.join(*this);
+}
+
+/// It cannot fail: the counter has room for 2^64 rings, and nobody else closes the descriptor.
+void Reactor::Doorbell::ring() const {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto put = ::write(bell_.get(), &one, sizeof(one));
+}
+
+void Reactor::Doorbell::run() {
+  std::uint64_t rings = 0;
+  [[maybe_unused]] const auto got = sys::read(bell_.get(), &rings, sizeof(rings));
+  watcher.drained();
+  watcher.readers.join(*this);
 }
 
 void Reactor::take_messages() {

@@ -2,8 +2,8 @@
 // other threads in.
 //
 // A turn: wait for news; for each descriptor with news, let its readers and writers run and send
-// what they wrote; then timers. A reactor belongs to the thread that made it; only post() and
-// stop() may be called from elsewhere.
+// what they wrote; then timers. A reactor belongs to the thread that made it; only post() may be
+// called from elsewhere.
 #pragma once
 
 #include <atomic>
@@ -63,11 +63,13 @@ class Reactor final : private Newsroom {
   /// Runs until no closed connection has anything left to send; see lingering.h.
   void linger_out();
 
-  /// One turn: runs what is ready, then waits for news if nothing is.
+  /// One turn: waits for news unless something is ready, then runs what is. Whoever calls it has
+  /// Entered the loop.
   Result<void> turn();
 
-  /// Runs `message` on this reactor's thread, in its next turn, after what was posted before it.
-  /// Any thread may call it; it wakes the reactor only if it sleeps.
+  /// Runs `message` on this reactor's thread, in its next turn, after what the same thread posted
+  /// before it. Any thread may call it, while the reactor lives; it wakes the reactor only if it
+  /// sleeps. What a reactor has not run when it dies is destroyed with it.
   void post(Function<void()> message);
 
   // For the sockets of this loop.
@@ -85,17 +87,30 @@ class Reactor final : private Newsroom {
  private:
   struct Message;
 
-  Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd doorbell, Duration busy_poll);
+  /// What other threads ring when they have posted something to a reactor that sleeps.
+  class Doorbell final : public Runnable {
+   public:
+    explicit Doorbell(Fd bell);
+    void ring() const;
+    void run() override;  // it was rung
+
+    Watcher watcher;
+
+   private:
+    Fd bell_;
+  };
+
+  Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd bell, Duration busy_poll);
 
   void heard(Watcher& watcher, unsigned news) override;
   void read_clock();
+  std::optional<Duration> time_to_wait();
   Result<void> wait(std::optional<Duration> timeout);
   void take_messages();
 
   std::unique_ptr<Multiplexer> multiplexer_;
   BlockPool blocks_;
-  Fd doorbell_;
-  Watcher doorbell_watcher_;
+  Doorbell doorbell_;
   Duration busy_poll_;
   std::atomic<Message*> messages_{nullptr};
   std::atomic<bool> sleeps_{false};
