@@ -1,8 +1,8 @@
 // io_uring: one multishot poll request for each descriptor, submitted together with the next wait.
 //
 // Readiness only: data moves by recv(2) and send(2), so the ring never holds a pointer into
-// anybody's memory. A poll request does hold its file, so remove() takes it back at once: otherwise
-// closing the descriptor would not close the connection.
+// anybody's memory. A poll request does hold its file, so remove() takes it back and sees it end:
+// otherwise closing the descriptor would not close the connection.
 #include <liburing.h>
 #include <poll.h>
 
@@ -68,12 +68,22 @@ class IoUring final : public Multiplexer {
   }
 
   void remove(Watcher& watcher) override {
-    if (io_uring_sqe* request = next_request()) {
-      io_uring_prep_poll_remove(request, watcher.token.packed());
-      request->user_data = nobody;
-      io_uring_submit_and_get_events(&ring_);
-    }
     watchers_.remove(watcher);
+    const std::uint64_t token = watcher.token.packed();
+    io_uring_sqe* request = next_request();
+    if (request == nullptr) return;
+    io_uring_prep_cancel64(request, token, 0);
+    request->user_data = nobody;
+    // The kernel ends a request in work that it puts off, behind whatever else happened meanwhile,
+    // and does some of that each time we look. Nothing of this is reaped here: the tail only moves
+    // on.
+    unsigned seen = tail();
+    io_uring_submit_and_get_events(&ring_);
+    while (!has_ended(token, seen)) {
+      const unsigned before = tail();
+      io_uring_get_events(&ring_);
+      if (tail() == before) return;  // no room for completions; it ends when there is some
+    }
   }
 
   Result<void> wait(std::optional<Duration> timeout, Newsroom& newsroom) override {
@@ -99,6 +109,19 @@ class IoUring final : public Multiplexer {
     int result;
     unsigned flags;
   };
+
+  unsigned tail() const { return io_uring_smp_load_acquire(ring_.cq.ktail); }
+
+  /// Looks through the completions from `seen` on, which moves along, for the last one of `token`,
+  /// or for the answer that there is no such request.
+  bool has_ended(std::uint64_t token, unsigned& seen) const {
+    for (const unsigned end = tail(); seen != end; ++seen) {
+      const io_uring_cqe& completion = ring_.cq.cqes[seen & ring_.cq.ring_mask];
+      if (completion.user_data == token && (completion.flags & IORING_CQE_F_MORE) == 0) return true;
+      if (completion.user_data == nobody && completion.res == -ENOENT) return true;
+    }
+    return false;
+  }
 
   static int result_of(const io_uring_cqe& completion) {
     const int error = injected(Call::ring_completion);
