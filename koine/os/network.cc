@@ -111,7 +111,7 @@ Result<std::unique_ptr<Datagram>> Network::bind(const Endpoint& at, const Listen
 }
 
 Io<std::vector<IpAddress>> Network::resolve(std::string name) {
-  return os::resolve(reactor_, std::move(name));
+  return os::resolve(reactor_, std::move(name), resolver_);
 }
 
 }  // namespace koine::os

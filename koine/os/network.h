@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "koine/os/reactor.h"
+#include "koine/os/resolver.h"
 #include "koine/transport/network.h"
 
 namespace koine::os {
@@ -12,7 +13,8 @@ namespace koine::os {
 class Network final : public koine::Network {
  public:
   /// `reactor` outlives it, and everything that it makes.
-  explicit Network(Reactor& reactor) : reactor_(reactor) {}
+  explicit Network(Reactor& reactor, ResolverOptions resolver = {})
+      : reactor_(reactor), resolver_(std::move(resolver)) {}
 
   Io<std::unique_ptr<Stream>> connect(Address peer, Transport transport) override;
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at,
@@ -26,6 +28,7 @@ class Network final : public koine::Network {
 
  private:
   Reactor& reactor_;
+  ResolverOptions resolver_;
 };
 
 }  // namespace koine::os

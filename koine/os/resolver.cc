@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <cstring>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,10 +27,10 @@ Fault fault_of_ares(int status) {
   switch (status) {
     case ARES_ENOTFOUND:
     case ARES_ENODATA:
-    case ARES_EBADNAME:
-    case ARES_ESERVFAIL: return Fault::not_found;
+    case ARES_EBADNAME: return Fault::not_found;
     case ARES_ETIMEOUT: return Fault::timed_out;
-    case ARES_ECONNREFUSED: return Fault::refused;
+    case ARES_ECONNREFUSED: return Fault::unreachable;  // of the servers, not of the name's owner
+    case ARES_EBADSTR: return Fault::malformed;
     case ARES_ENOMEM: return Fault::exhausted;
     case ARES_ECANCELLED:
     case ARES_EDESTRUCTION: return Fault::cancelled;
@@ -43,8 +43,8 @@ constexpr int tcp_steps_max = 64;
 /// One query, with a channel of its own: destroying it takes back everything.
 class Lookup {
  public:
-  Lookup(Reactor& reactor, std::string name)
-      : reactor_(reactor), name_(std::move(name)), pulse_(*this) {}
+  Lookup(Reactor& reactor, std::string name, ResolverOptions wanted)
+      : reactor_(reactor), name_(std::move(name)), wanted_(std::move(wanted)), pulse_(*this) {}
   Lookup(const Lookup&) = delete;
   ~Lookup() {
     if (channel_ != nullptr) ares_destroy(channel_);
@@ -56,13 +56,17 @@ class Lookup {
       static_cast<Lookup*>(self)->state_changed(fd, readable != 0, writable != 0);
     };
     options.sock_state_cb_data = this;
-    options.timeout = 2000;  // ms, for the first try of each server; c-ares doubles it
-    options.tries = 3;
+    options.timeout = static_cast<int>(
+        std::chrono::ceil<std::chrono::milliseconds>(std::clamp<Duration>(wanted_.timeout, 1ms, 1h))
+            .count());
+    options.tries = std::max(wanted_.tries, 1);
     int begun = ares_is_ready();
     if (begun == ARES_SUCCESS) {
       begun = ares_init_options(&channel_, &options,
                                 ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
     }
+    if (begun == ARES_SUCCESS && !wanted_.servers.empty())
+      begun = ares_set_servers_ports_csv(channel_, wanted_.servers.c_str());
     if (begun != ARES_SUCCESS) return std::unexpected(error_of(begun));
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
@@ -195,6 +199,7 @@ class Lookup {
 
   Reactor& reactor_;
   std::string name_;
+  ResolverOptions wanted_;
   ares_channel channel_ = nullptr;
   std::map<ares_socket_t, std::unique_ptr<Socket>> sockets_;
   Pulse pulse_;
@@ -202,8 +207,8 @@ class Lookup {
 
 }  // namespace
 
-Io<std::vector<IpAddress>> resolve(Reactor& reactor, std::string name) {
-  Lookup lookup(reactor, std::move(name));
+Io<std::vector<IpAddress>> resolve(Reactor& reactor, std::string name, ResolverOptions options) {
+  Lookup lookup(reactor, std::move(name), std::move(options));
   co_await attempt(lookup.begin());
   co_await lookup.over.wait();
   if (lookup.status != ARES_SUCCESS || lookup.addresses.empty()) {
