@@ -90,22 +90,33 @@ Result<BoundSocket> inherited_socket(const Endpoint& at, int type) {
     return std::unexpected(Error(Fault::unsupported, "listen", to_string(at))
                                .with_note("the inherited socket does not listen"));
   }
+  // What a process is started with stays open when it starts another. What it opened itself does
+  // not: every library sets this flag, ours too, also when it takes over an inherited socket.
+  const int flags = ::fcntl(descriptor, F_GETFD);
+  if (flags < 0 || (flags & FD_CLOEXEC) != 0) {
+    return std::unexpected(
+        Error(Fault::denied, "listen", to_string(at))
+            .with_note("it was not passed to this process, or is in use already"));
+  }
+  const auto where = bound_address(descriptor);
+  if (!where) return std::unexpected(Error(where.error()).with_operation("listen", to_string(at)));
   // Ours from now on; whoever passed it keeps its own descriptor.
-  const int flags = ::fcntl(descriptor, F_GETFL);
-  ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
-  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  ::fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC);
+  ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK);
   if (*transport == Transport::tcp) set_tcp_options(descriptor);
-  return BoundSocket{.fd = Fd(descriptor),
-                     .endpoint = at.at(local_address(descriptor), *transport),
-                     .file = {},
-                     .inherited = true};
+  return BoundSocket{
+      .fd = Fd(descriptor), .endpoint = at.at(*where, *transport), .file = {}, .inherited = true};
 }
 
-/// True if `path` is a socket that nobody listens to: left behind by a process that died.
-bool is_stale(const Sockaddr& address, int type) {
-  const Fd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+/// True if there is a socket at `address` that nobody listens to: left behind by a process that
+/// died. Whatever else is in the way is somebody's, and stays.
+bool is_stale(const Sockaddr& address, const std::string& path, int type) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+  // Without waiting: a listener that is alive may have no room for us.
+  const Fd probe(sys::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!probe) return false;
-  return ::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
+  return sys::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
 }
 
 }  // namespace
@@ -187,21 +198,22 @@ Result<BoundSocket> bind_socket(const Endpoint& at, int type, const ListenOption
     if (transport == Transport::tcp) set_tcp_options(fd.get());
   }
   int bound = sys::bind(fd.get(), wanted->get(), wanted->size);
-  if (bound != 0 && errno == EADDRINUSE && address.kind() == Address::Kind::unix_path &&
-      is_stale(*wanted, type)) {
-    ::unlink(std::string(address.unix_name()).c_str());
-    bound = sys::bind(fd.get(), wanted->get(), wanted->size);
+  if (bound != 0 && errno == EADDRINUSE && address.kind() == Address::Kind::unix_path) {
+    const std::string path(address.unix_name());
+    if (is_stale(*wanted, path, type)) {
+      ::unlink(path.c_str());
+      bound = sys::bind(fd.get(), wanted->get(), wanted->size);
+    } else {
+      errno = EADDRINUSE;
+    }
   }
   if (bound != 0) return failed(errno);
   BoundSocket made{.fd = std::move(fd), .endpoint = at, .file = {}, .inherited = false};
   if (address.kind() == Address::Kind::unix_path)
     made.file = SocketFile(std::string(address.unix_name()));
-  const Address real = local_address(made.fd.get());
-  if (real.is_ip()) {
-    made.endpoint = at.with_port(real.port());
-  } else if (real.is_unix()) {
-    made.endpoint = at.at(real, transport);
-  }
+  const auto real = bound_address(made.fd.get());
+  if (!real) return std::unexpected(Error(real.error()).with_operation("listen", name));
+  made.endpoint = real->is_ip() ? at.with_port(real->port()) : at.at(*real, transport);
   return made;
 }
 

@@ -47,6 +47,10 @@ Result<Sockaddr> to_sockaddr(const Address& address) {
     made.size = static_cast<socklen_t>(skip == 1 && name.empty() ? sizeof(sa_family_t) : size);
     return made;
   }
+  if (!address.is_ip()) {
+    return std::unexpected(Error(Fault::unreachable, "", to_string(address))
+                               .with_note("a socket without a name has no address to send to"));
+  }
   const IpAddress& ip = address.ip();
   if (ip.is_v4()) {
     auto& to = reinterpret_cast<sockaddr_in&>(made.storage);
@@ -108,6 +112,16 @@ Address peer_address(int fd) {
   Sockaddr address;
   if (sys::getpeername(fd, address.get(), &address.size) != 0) return {};
   return from_sockaddr(address);
+}
+
+Result<Address> bound_address(int fd) {
+  Sockaddr address;
+  if (sys::getsockname(fd, address.get(), &address.size) != 0)
+    return std::unexpected(system_error("", {}, errno));
+  const Address where = from_sockaddr(address);
+  if (where.kind() != Address::Kind::none) return where;
+  return std::unexpected(
+      Error(Fault::unsupported).with_note("the socket is not bound to an address"));
 }
 
 Result<Transport> transport_of(int fd) {

@@ -1,5 +1,7 @@
 #include "koine/os/socket_datagram.h"
 
+#include <algorithm>
+
 #include "koine/os/fault_of.h"
 #include "koine/os/sockaddr.h"
 #include "koine/os/system.h"
@@ -20,6 +22,10 @@ SocketDatagram::~SocketDatagram() {
 }
 
 Result<Received> SocketDatagram::receive_now(MutableBytes into) {
+  if (refused_) {
+    refused_ = false;
+    return std::unexpected(Error(Fault::refused, "receive at", name(), ECONNREFUSED));
+  }
   if (!watcher_.can_read()) return fail(Fault::would_block);
   Sockaddr from;
   iovec piece{into.data(), into.size()};
@@ -47,14 +53,12 @@ Result<Received> SocketDatagram::receive_now(MutableBytes into) {
 }
 
 Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
+  waits_by_clock_ = false;
   if (!watcher_.can_write()) return fail(Fault::would_block);
   Sockaddr target;
   if (!connected_) {
-    // A dual-stack socket reaches IPv4 peers by their mapped addresses.
-    const bool maps = to.is_ip() && to.ip().is_v4() && socket_.endpoint.is_any();
-    auto made = to_sockaddr(
-        maps && family_of(local()) == AF_INET6 ? Address(to.ip().mapped(), to.port()) : to);
-    if (!made) return std::unexpected(std::move(made.error()));
+    auto made = to_sockaddr(to);
+    if (!made) return std::unexpected(std::move(made.error()).with_operation("send to", {}));
     target = *made;
   }
   iovec piece{const_cast<std::byte*>(from.data()), from.size()};
@@ -63,16 +67,39 @@ Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
   message.msg_namelen = connected_ ? 0 : target.size;
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  for (;;) {
-    if (sys::sendmsg(socket_.fd.get(), &message, MSG_NOSIGNAL) >= 0) return {};
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      watcher_.filled();
-      return fail(Fault::would_block);
+  for (bool is_second_try = false;;) {
+    if (sys::sendmsg(socket_.fd.get(), &message, MSG_NOSIGNAL) >= 0) {
+      pause_ = pause_min;
+      return {};
     }
     const int error = errno;
+    if (error == EINTR) continue;
+    if (error == EAGAIN) {
+      wait_for_room();
+      return fail(Fault::would_block);
+    }
+    if (error == ECONNREFUSED && connected_ && is_udp() && !is_second_try) {
+      // The answer to an earlier datagram, and this one was not sent: see Datagram::connect().
+      is_second_try = true;
+      refused_ = true;
+      watcher_.presume(readable_news);
+      watcher_.readers.wake_all(reactor_.loop());
+      continue;
+    }
     return std::unexpected(system_error("send to", to_string(to), error));
   }
+}
+
+/// A socket without room of its own tells when there is some. A Unix socket whose target is full
+/// does not, unless it is connected: then it has to be tried again by the clock.
+void SocketDatagram::wait_for_room() {
+  if (is_udp() || connected_) {
+    watcher_.filled();
+    return;
+  }
+  waits_by_clock_ = true;
+  reactor_.loop().arm(*this, reactor_.loop().now() + pause_);
+  pause_ = std::min<Duration>(pause_ * 2, pause_max);
 }
 
 Result<void> SocketDatagram::connect(const Address& peer) {

@@ -9,7 +9,7 @@
 
 namespace koine::os {
 
-class SocketDatagram final : public Datagram {
+class SocketDatagram final : public Datagram, private Timer {
  public:
   static Result<std::unique_ptr<Datagram>> make(Reactor& reactor, BoundSocket socket);
   ~SocketDatagram() override;
@@ -18,7 +18,7 @@ class SocketDatagram final : public Datagram {
   Result<void> send_now(Bytes from, const Address& to) override;
   Result<void> connect(const Address& peer) override;
   WaitList& readable() override { return watcher_.readers; }
-  WaitList& writable() override { return watcher_.writers; }
+  WaitList& writable() override { return waits_by_clock_ ? by_clock_ : watcher_.writers; }
   Address local() const override;
   std::string name() const override { return to_string(socket_.endpoint); }
 
@@ -29,10 +29,21 @@ class SocketDatagram final : public Datagram {
     watcher_.presume(writable_news);
   }
 
+  static constexpr Duration pause_min = 1ms;
+  static constexpr Duration pause_max = 100ms;
+
+  bool is_udp() const { return socket_.endpoint.transport() == Transport::udp; }
+  void wait_for_room();
+  void run() override { by_clock_.wake_all(reactor_.loop()); }  // the pause is over
+
   Reactor& reactor_;
   Watcher watcher_;
   BoundSocket socket_;
+  WaitList by_clock_;
+  Duration pause_ = pause_min;
+  bool waits_by_clock_ = false;
   bool connected_ = false;
+  bool refused_ = false;  // an earlier datagram was, and nobody has been told
 };
 
 }  // namespace koine::os
