@@ -13,6 +13,7 @@ Fault fault_of(int error) {
     case ECONNREFUSED: return Fault::refused;
     case ECONNRESET:
     case EPIPE:
+    case ENOTCONN:  // of a socket that was connected
     case ECONNABORTED: return Fault::reset;
     case ENETUNREACH:
     case EHOSTUNREACH:
@@ -28,7 +29,8 @@ Fault fault_of(int error) {
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM: return Fault::exhausted;
+    case ENOMEM:
+    case ENOSPC:  // epoll_ctl(2): the limit on watches return Fault::exhausted;
     case EMSGSIZE:
     case ENAMETOOLONG: return Fault::over_limit;
     case ENOSYS:

@@ -59,7 +59,7 @@ class LingeringSocket final : public Lingering, private Timer {
     if (!outbox_.empty()) return false;
     if (!finished_) {
       finished_ = true;
-      sys::shutdown(fd_.get(), SHUT_WR);
+      if (sys::shutdown(fd_.get(), SHUT_WR) != 0) return true;
     }
     return drain();
   }

@@ -101,14 +101,17 @@ SocketStream::~SocketStream() {
   if (!outbox_.empty() && error_ == 0 && watcher_.can_write()) run();
   reactor_.unwatch(watcher_);
   reactor_.unsent_bytes -= outbox_.size();
-  if (error_ == 0 && (!outbox_.empty() || has_unread()))
+  if (error_ == 0 && (!outbox_.empty() || close_would_lose()))
     linger(reactor_, std::move(fd_), std::move(outbox_));
 }
 
-/// True if the peer sent something that nobody has read.
-bool SocketStream::has_unread() const {
+/// True if closing now could make the kernel forget bytes it has taken but not delivered: it does
+/// so when the peer's words meet a closed socket, be they here already or still to come.
+bool SocketStream::close_would_lose() const {
+  if (peer_finished_) return false;
   std::byte first;
-  return !peer_finished_ && sys::recv(fd_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  if (sys::recv(fd_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return true;
+  return transport_ == Transport::tcp && sys::unacknowledged(fd_.get()) > 0;
 }
 
 /// The error in errno, or that the stream is closed.
@@ -125,6 +128,10 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
     const ssize_t count = sys::recv(fd_.get(), into.data(), into.size(), 0);
     if (count >= 0) {
       if (count == 0) {
+        if (!peer_finished_ && broken() != 0) {
+          errno = broken();
+          return failed("read");
+        }
         peer_finished_ = true;
       } else if (static_cast<std::size_t>(count) < into.size()) {
         // Less than asked for: there is no more, and what comes next will be news.
@@ -137,8 +144,17 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
       watcher_.emptied();
       return fail(Fault::would_block);
     }
+    read_error_ = errno;
     return failed("read");
   }
+}
+
+/// What broke the connection, or 0. The kernel tells each error once, and afterwards says "the
+/// end". EPIPE is none for a reader: it says that the peer does not listen, having perhaps said all
+/// it had to.
+int SocketStream::broken() const {
+  if (read_error_ != 0) return read_error_;
+  return error_ == EPIPE ? 0 : error_;
 }
 
 Result<std::size_t> SocketStream::read_now(MutableBytes into) {
@@ -272,7 +288,7 @@ void SocketStream::sent_everything() {
   watcher_.flush_waits(false);
   if (finishing_ && !finished_) {
     finished_ = true;
-    sys::shutdown(fd_.get(), SHUT_WR);
+    if (sys::shutdown(fd_.get(), SHUT_WR) != 0) broke(errno);
   }
 }
 
@@ -300,11 +316,11 @@ Result<void> SocketStream::finish() {
   if (!fd_) return failed("finish");
   finishing_ = true;
   if (!outbox_.empty() && watcher_.can_write()) run();
+  if (outbox_.empty() && error_ == 0) sent_everything();
   if (error_ != 0) {
     errno = error_;
     return failed("finish");
   }
-  if (outbox_.empty()) sent_everything();
   return {};
 }
 

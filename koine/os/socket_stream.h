@@ -83,7 +83,8 @@ class SocketStream final : public Stream, private Runnable {
   Result<std::size_t> receive_into(MutableBytes into);
   Result<std::size_t> send_with_outbox(Bytes from);
   std::size_t send_some(Bytes from);
-  bool has_unread() const;
+  int broken() const;
+  bool close_would_lose() const;
   void broke(int error);
   void sent_everything();
   std::unexpected<Error> failed(const char* operation) const;
@@ -95,7 +96,8 @@ class SocketStream final : public Stream, private Runnable {
   bool finishing_ = false;  // shut down for writing when the outbox is empty
   bool finished_ = false;   // it was
   bool peer_finished_ = false;
-  int error_ = 0;  // what broke the connection while sending
+  int error_ = 0;       // what broke the connection while sending
+  int read_error_ = 0;  // and while reading
   Outbox outbox_;
   Address peer_;
 };

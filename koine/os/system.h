@@ -5,9 +5,11 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -137,6 +139,11 @@ inline int signalfd(int fd, const sigset_t* signals) {
 }
 inline int socket(int family, int type, int protocol) {
   return fails(Call::socket) ? -1 : ::socket(family, type, protocol);
+}
+/// How many bytes the peer of a TCP connection has not yet confirmed; 0 if that cannot be told.
+inline int unacknowledged(int fd) {
+  int bytes = 0;
+  return ::ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 inline ssize_t write(int fd, const void* from, std::size_t bytes) {
   return fails(Call::write) ? -1 : ::write(fd, from, bytes);
