@@ -107,6 +107,9 @@ class Loop {
 
   bool idle() const { return ready_.empty() && ending_.empty(); }
 
+  /// How many Runnables have been run: the same number as before means that nothing happened.
+  std::uint64_t runs() const { return runs_; }
+
   /// Nothing is due before this.
   std::optional<Instant> next_deadline() { return timers_.next(); }
 
@@ -124,6 +127,7 @@ class Loop {
   void run_all(List<Runnable>& list);
   void run(Runnable& what) {
     budget_ = budget_per_run;
+    ++runs_;
     what.run();
   }
 
@@ -133,6 +137,7 @@ class Loop {
   Prng chance_;
   Instant now_;
   int budget_ = budget_per_run;
+  std::uint64_t runs_ = 0;
   List<Root, InDump> roots_;
 };
 
