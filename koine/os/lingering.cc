@@ -40,8 +40,17 @@ class LingeringSocket final : public Lingering, private Timer {
 
   void run() override { reactor_.end(*this); }  // the time is up
 
-  /// Does what can be done; true if that was all.
+  /// Does what can be done; true if that was all. Input is dropped while output waits, because a
+  /// peer that has to be read before it reads would otherwise wait for us as we wait for it.
   bool advance() {
+    if (!send() || !drain()) return true;
+    if (outbox_.empty() && input_is_over_) return true;
+    if (!input_is_over_ && !step_.listed()) watcher_.readers.join(step_);
+    return false;
+  }
+
+  /// Sends what goes, and the end after it; false if the connection broke.
+  bool send() {
     while (!outbox_.empty() && watcher_.can_write()) {
       Bytes rest = outbox_.rest();
       rest = rest.first(allowed(Call::send, rest.size()));
@@ -52,33 +61,31 @@ class LingeringSocket final : public Lingering, private Timer {
       } else if (errno == EAGAIN) {
         watcher_.filled();
       } else if (errno != EINTR) {
-        return true;
+        return false;
       }
     }
     watcher_.flush_waits(!outbox_.empty());
-    if (!outbox_.empty()) return false;
-    if (!finished_) {
-      finished_ = true;
-      if (sys::shutdown(fd_.get(), SHUT_WR) != 0) return true;
-    }
-    return drain();
+    if (!outbox_.empty() || finished_) return true;
+    finished_ = true;
+    return sys::shutdown(fd_.get(), SHUT_WR) == 0;
   }
 
+  /// Reads and drops what there is, up to the bound; false if the connection broke.
   bool drain() {
     std::byte* block = reactor_.blocks().take();
     const Buffer home(reactor_.blocks(), block, 0);
-    for (;;) {
+    while (!input_is_over_) {
       const ssize_t got = sys::recv(fd_.get(), block, BlockPool::block_bytes, MSG_DONTWAIT);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno == EAGAIN) {
         watcher_.emptied();
-        if (!step_.listed()) watcher_.readers.join(step_);
-        return false;
+        return true;
       }
-      if (got <= 0) return true;
+      if (got < 0) return false;
       read_ += static_cast<std::size_t>(got);
-      if (read_ > linger_read_bytes_max) return true;
+      input_is_over_ = got == 0 || read_ > linger_read_bytes_max;
     }
+    return true;
   }
 
   Reactor& reactor_;
@@ -87,7 +94,8 @@ class LingeringSocket final : public Lingering, private Timer {
   Outbox outbox_;
   Step step_;
   std::size_t read_ = 0;
-  bool finished_ = false;
+  bool finished_ = false;       // we have promised the end
+  bool input_is_over_ = false;  // the peer has, or there is more than we are willing to drop
   bool watched_ = false;
 };
 

@@ -23,7 +23,7 @@ Outbox::Outbox(Outbox&& other) noexcept
       capacity_(std::exchange(other.capacity_, 0)),
       sent_(std::exchange(other.sent_, 0)),
       end_(std::exchange(other.end_, 0)),
-      pooled_(other.pooled_) {}
+      pooled_(std::exchange(other.pooled_, false)) {}
 
 std::size_t Outbox::append(Bytes bytes) {
   const std::size_t count = std::min(bytes.size(), bytes_max - size());
