@@ -66,7 +66,7 @@ inline ReceiveFrom receive_from(Datagram& socket, MutableBytes into) { return {s
 
 class [[nodiscard]] SendTo final : public Trying<SendTo, void> {
  public:
-  SendTo(Datagram& socket, Bytes from, Address to)
+  SendTo(Datagram& socket, Bytes from, Address&& to)
       : socket_(socket), from_(from), to_(std::move(to)) {}
   Result<void> attempt_once() { return socket_.send_now(from_, to_); }
   void park() { socket_.writable().join(*this); }
@@ -80,7 +80,7 @@ class [[nodiscard]] SendTo final : public Trying<SendTo, void> {
 
 /// `co_await attempt(send_to(socket, bytes, datagram.from))`
 inline SendTo send_to(Datagram& socket, Bytes from, Address to) {
-  return {socket, from, std::move(to)};
+  return SendTo(socket, from, std::move(to));
 }
 
 }  // namespace koine
