@@ -257,6 +257,7 @@ bool Connection::take_ack(const Segment& segment, Instant now, Answer& answer) {
   }
 
   const bool fin_was_out = fin_sent_;
+  const bool was_waiting = state_ == State::time_wait;
   if (ack >= snd_una_) {
     acknowledged(header, static_cast<std::uint32_t>(segment.length()), now);
   } else if (use_sack_ && flight_ && !header.options.sack.empty()) {
@@ -275,7 +276,7 @@ bool Connection::take_ack(const Segment& segment, Instant now, Answer& answer) {
       default: break;
     }
   }
-  if (state_ == State::time_wait && segment.length() > 0) {
+  if (was_waiting && segment.length() > 0) {
     ack_due_ = true;
     life_at_ = now + environment_->profile.time_wait;
   }
@@ -413,7 +414,11 @@ void Connection::challenge(Instant now) {
   if (!environment_->challenges.take(now)) return;
   challenged_at_ = now;
   ++environment_->counters.challenges;
-  ack_due_ = true;
+  if (state_ == State::syn_received) {
+    syn_due_ = true;  // the only acknowledgment there is before the connection stands
+  } else {
+    ack_due_ = true;
+  }
 }
 
 }  // namespace koine::stack::tcp
