@@ -1,0 +1,193 @@
+// Bugs that young stacks had, each told once, with the tracker and number where it was met.
+#include "koine/stack/tcp/link_test.h"
+#include "koine/stack/tcp/script_test.h"
+
+namespace koine::stack::tcp {
+namespace {
+
+const std::string served = R"(
+    listen
+    0     < SYN seq 0 win 30000 <mss 1000, sackok>
+    0     > SYN ACK seq 0 ack 1 <mss 1460, sackok>
+    0.1   < ACK seq 1 ack 1 win 30000
+)";
+
+// smoltcp 62: any ACK restarted the timer, so a peer that kept talking held it off for ever.
+TEST(Regression, DuplicateAcksDoNotMoveTheRetransmissionTimer) {
+  std::string script =
+      "profile linux tlp=0\n" + served + "0.2 write 100\n 0.2 > PSH ACK seq 1 len 100\n";
+  for (int i = 1; i < 30; ++i)
+    script += std::to_string(0.2 + i * 0.01) + " < ACK seq 1 ack 1 win 30000\n";
+  EXPECT_SCRIPT(script + "0.5 > PSH ACK seq 1 len 100\n");
+}
+
+// smoltcp 199: and the announcement of room may be lost too; the probe finds out.
+TEST(Regression, AWindowUpdateThatIsLostDoesNotStopTheStream) {
+  Profile small = linux_profile();
+  small.receive_buffer_initial = small.receive_buffer_max = 4000;
+  TwoEnds ends(1, {}, linux_profile(), small);
+  int lost = 0;
+  bool closed = false;
+  ends.drop = [&](const TwoEnds::Packet& packet, std::uint64_t) {
+    if (packet.to != 0) return false;
+    const bool opens = closed && packet.header.window > 0;
+    closed = packet.header.window == 0 && packet.header.flags == wire::tcp_ack;
+    return opens && ++lost <= 5;
+  };
+  Transfer transfer(ends, 0, 50'000);
+  ends.connect();
+  const Instant until = ends.now() + 60s;
+  int idle = 0;
+  while (!transfer.ended()) {
+    // The reader sleeps until the buffer is full.
+    if (++idle % 20 == 0 || transfer.read() == 0) {
+      if (transfer.turn()) ends.flush();
+    }
+    if (!ends.step(until)) {
+      if (!transfer.turn()) break;
+      ends.flush();
+    }
+  }
+  EXPECT_TRUE(transfer.done());
+  EXPECT_GT(lost, 0);
+}
+
+// smoltcp 224.
+TEST(Regression, AMillionDuplicateAcksAreOnlyMany) {
+  Environment environment(linux_profile(), 1);
+  Connection connection(environment, {.iss = {7}, .passive = true});
+  Instant now{1000s};
+  Segment segment;
+  segment.header = {.seq = {100}, .flags = wire::tcp_syn, .window = 30'000};
+  connection.accept(segment, now);
+  const auto drain = [&] {
+    int count = 0;
+    while (connection.poll_transmit(now)) ++count;
+    return count;
+  };
+  drain();
+  segment.header = {.seq = {101}, .ack = {8}, .flags = wire::tcp_ack, .window = 30'000};
+  connection.input(segment, now);
+  const std::vector<std::byte> data(20'000);
+  ASSERT_TRUE(connection.write_now(data, now));
+  drain();
+  int sent = 0;
+  for (int i = 0; i < 1'000'000; ++i) {
+    connection.input(segment, now);
+    sent += drain();
+  }
+  EXPECT_LT(sent, 100);
+  EXPECT_EQ(connection.state(), State::established);
+}
+
+// esp-idf 2425: both sides full, each finding the other's probe unacceptable.
+TEST(Regression, TwoFullEndsDoNotTalkForEver) {
+  for (const bool with_data : {false, true}) {
+    Profile small = linux_profile();
+    small.receive_buffer_initial = small.receive_buffer_max = 3000;
+    small.probe_with_data = with_data;
+    TwoEnds ends(1, {.delay = 0ms}, small, small);
+    ends.connect();
+    while (ends.end(1).state() != State::established && ends.step()) {
+    }
+    const std::vector<std::byte> data(100'000);
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(ends.end(i).write_now(data, ends.now()));
+    ends.flush();
+    const Instant until = ends.now() + 600s;
+    while (ends.step(until)) {
+    }
+    EXPECT_LT(ends.packets(), 150u) << with_data;
+  }
+}
+
+// nuttx 5078: counters of 16 and 32 bits, at every place where the numbers wrap.
+TEST(Regression, LargeWindowsAndWrapsLoseNothing) {
+  Profile large = linux_profile();
+  large.receive_buffer_initial = large.receive_buffer_max = 8u << 20;
+  large.send_buffer_max = 16u << 20;
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    TwoEnds ends(seed, {.delay = 50ms, .loss = 0.001}, large, large);
+    Transfer transfer(ends, 0, 12'000'000, 1 << 16);
+    ends.connect();
+    const Instant until = ends.now() + 600s;
+    while (!transfer.ended()) {
+      if (transfer.turn()) {
+        ends.flush();
+      } else if (!ends.step(until)) {
+        break;
+      }
+    }
+    EXPECT_TRUE(transfer.done()) << seed;
+  }
+}
+
+// inet 415: a FIN at every position of the scoreboard.
+TEST(Regression, AFinMayBeLostOrReportedAnywhere) {
+  for (int lost = 0; lost < 16; ++lost) {
+    TwoEnds ends(1, {});
+    int data_segments = 0;
+    ends.drop = [&](const TwoEnds::Packet& packet, std::uint64_t) {
+      if (packet.to != 1 || (packet.data.empty() && !packet.header.flags.has(wire::tcp_fin)))
+        return false;
+      const int n = data_segments++;
+      return n < 4 && (lost >> n & 1) != 0;
+    };
+    Transfer transfer(ends, 0, 3 * 1448 + 100);
+    ends.connect();
+    const Instant until = ends.now() + 60s;
+    while (!transfer.ended()) {
+      if (transfer.turn()) {
+        ends.flush();
+      } else if (!ends.step(until)) {
+        break;
+      }
+    }
+    EXPECT_TRUE(transfer.done()) << lost;
+  }
+}
+
+// gVisor 7406: a policer drops in bursts; RACK must not collapse.
+TEST(Regression, APolicerLeavesMostOfItsRate) {
+  TwoEnds ends(1, {.delay = 10ms, .bits_per_second = 20'000'000, .queue_bytes = 15'000});
+  Transfer transfer(ends, 0, 10'000'000);
+  const Instant start = ends.now();
+  ends.connect();
+  while (!transfer.ended()) {
+    if (transfer.turn()) {
+      ends.flush();
+    } else if (!ends.step(start + 60s)) {
+      break;
+    }
+  }
+  ASSERT_TRUE(transfer.done());
+  EXPECT_GE(8 * 10.0 / std::chrono::duration<double>(ends.now() - start).count(), 12.0);
+}
+
+// picotcp 506, RIOT 12086: a segment with an option of length 0 comes to an end.
+TEST(Regression, AnOptionOfLengthZeroEndsTheList) {
+  const std::byte options[] = {std::byte{2}, std::byte{0}, std::byte{5}, std::byte{180}};
+  const auto parsed = wire::parse_tcp_options(options);
+  EXPECT_TRUE(parsed.broken);
+  EXPECT_FALSE(parsed.mss);
+}
+
+TEST(Regression, AnIdleConnectionIsSmall) {
+  EXPECT_LE(sizeof(Connection), 320u);
+  TwoEnds ends(1, {});
+  Transfer transfer(ends, 0, 100'000);
+  ends.connect();
+  while (transfer.read() < 100'000) {
+    if (transfer.turn()) {
+      ends.flush();
+    } else if (!ends.step()) {
+      break;
+    }
+  }
+  const Instant until = ends.now() + 10s;
+  while (ends.step(until)) {
+  }
+  EXPECT_EQ(ends.end(1).footprint(), sizeof(Connection));
+}
+
+}  // namespace
+}  // namespace koine::stack::tcp
