@@ -42,6 +42,25 @@ class Elsewhere final : public Workers {
   Event drain_;
 };
 
+/// Runs a command for each connection.
+class Commands final : public Workers {
+ public:
+  Commands(os::Reactor& reactor, std::shared_ptr<const std::vector<std::string>> command,
+           Duration drain_quiet)
+      : reactor_(reactor), command_(std::move(command)), drain_quiet_(drain_quiet) {}
+
+  Io<void> serve(std::unique_ptr<Stream> stream) override {
+    return os::serve_with_command(reactor_, std::move(stream), command_, drain_quiet_, drain_);
+  }
+  void drain() override { drain_.set(); }
+
+ private:
+  os::Reactor& reactor_;
+  std::shared_ptr<const std::vector<std::string>> command_;
+  Duration drain_quiet_;
+  Event drain_;
+};
+
 /// One program's serving, on all its shards. Shard 0 leads: it binds the endpoints, tells the
 /// others where to listen, hears the signals and passes them on.
 class Serving {
@@ -53,6 +72,8 @@ class Serving {
         [this](os::Reactor& reactor, std::unique_ptr<Stream> stream, Event& drain) {
           return serve_alone(reactor, std::move(stream), drain);
         });
+    if (!service_.command.empty())
+      command_ = std::make_shared<const std::vector<std::string>>(service_.command);
   }
 
   Result<ServerCounts> run() {
@@ -97,7 +118,12 @@ class Serving {
 
   Io<void> serve_on(os::Shard& shard) {
     Hall hall;
-    if (options_.concurrency == Concurrency::coroutine) {
+    if (command_ != nullptr) {
+      ServerOptions options = server_options();
+      auto workers = std::make_shared<Commands>(shard.reactor, command_, options.drain_quiet);
+      hall.connections =
+          std::make_unique<Server>(shard.network, std::move(workers), std::move(options));
+    } else if (options_.concurrency == Concurrency::coroutine) {
       hall.connections =
           std::make_unique<Server>(shard.network, connection_handler(), server_options());
     } else {
@@ -186,7 +212,7 @@ class Serving {
         at.transport() == Transport::inherited || at.transport() == Transport::systemd;
     const bool datagrams =
         at.transport() == Transport::udp || at.transport() == Transport::unix_datagram;
-    if (!datagrams && service_.on_connection) {
+    if (!datagrams && (service_.on_connection || command_ != nullptr)) {
       auto real = hall.connections->listen(at);
       if (real || !unknown || !service_.on_datagram || real.error() != Fault::unsupported)
         return real;
@@ -277,6 +303,7 @@ class Serving {
   Service service_;
   ServeOptions options_;
   std::shared_ptr<const os::ServeOne> serve_one_;
+  std::shared_ptr<const std::vector<std::string>> command_;  // null if handlers serve
   os::Shards* shards_ = nullptr;
   std::vector<Hall*> halls_;  // by shard; null before and after it serves
 

@@ -40,6 +40,11 @@ enum class Concurrency {
   process,    ///< in a process of its own: it may crash
 };
 
+/// A command line that serves one connection: the socket is its standard input and output.
+struct Command {
+  std::vector<std::string> words;  ///< the first is looked for in PATH
+};
+
 /// What is served: connections, datagrams or both. What an endpoint carries decides which.
 struct Service {
   Service(Handler connection) : on_connection(std::move(connection)) {}    // NOLINT
@@ -52,8 +57,13 @@ struct Service {
       : on_connection(connection) {}
   Service(Io<void> (*datagram)(const DatagramRequest&)) : on_datagram(datagram) {}  // NOLINT
 
+  /// A command for each connection, as inetd(8) has it. Whatever ServeOptions::concurrency says, it
+  /// is a process; limits of time and bytes do not reach into it.
+  Service(Command command) : command(std::move(command.words)) {}  // NOLINT
+
   Handler on_connection;
   DatagramHandler on_datagram;
+  std::vector<std::string> command;
 };
 
 struct ServeOptions {

@@ -1,5 +1,6 @@
 #include "koine/os/workers.h"
 
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +14,8 @@
 #include <thread>
 
 #include "koine/async/combine.h"
+#include "koine/async/scope.h"
+#include "koine/async/sleep.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/signals.h"
 #include "koine/os/sockaddr.h"
@@ -154,18 +157,19 @@ class ThreadOfOne {
 
 int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
-/// A child process; killed and reaped if nobody waits for it any more.
+/// A child process; killed and reaped if nobody waits for it any more, with its group if it leads
+/// one.
 class ChildProcess {
  public:
-  ChildProcess(Reactor& reactor, pid_t pid, Fd pidfd)
-      : reactor_(reactor), pid_(pid), pidfd_(std::move(pidfd)) {
+  ChildProcess(Reactor& reactor, pid_t pid, Fd pidfd, bool leads_group = false)
+      : reactor_(reactor), pid_(pid), pidfd_(std::move(pidfd)), leads_group_(leads_group) {
     watcher_.fd = pidfd_.get();
   }
   ChildProcess(const ChildProcess&) = delete;
   ~ChildProcess() {
     if (watched_) reactor_.unwatch(watcher_);
     if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
+      ::kill(leads_group_ ? -pid_ : pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
   }
@@ -199,11 +203,19 @@ class ChildProcess {
   /// Its wait status, once it has ended.
   Exit exit() { return Exit(*this); }
 
+  /// Its standard input, if that is a socket, ends after what has arrived. Best effort: a kernel
+  /// may refuse to let us at it.
+  void end_input() {
+    const Fd input(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), STDIN_FILENO, 0)));
+    if (input) sys::shutdown(input.get(), SHUT_RD);
+  }
+
  private:
   Reactor& reactor_;
   Watcher watcher_;
   pid_t pid_;
   Fd pidfd_;
+  bool leads_group_;
   bool watched_ = false;
 };
 
@@ -251,6 +263,45 @@ Error how_it_ended(pid_t pid, int status) {
   return std::move(error).with_note("exit status " + std::to_string(WEXITSTATUS(status)));
 }
 
+/// Starts `command` with `socket` as its standard input and output. The rest of its world is ours,
+/// without our signal mask and our descriptors, all of which close on exec.
+Result<pid_t> spawn(const std::vector<std::string>& command, int socket) {
+  std::vector<char*> words;
+  words.reserve(command.size() + 1);
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, socket, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&files, socket, STDOUT_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t signals;
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(&attributes, &signals);
+  sigaddset(&signals, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &signals);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(
+      &attributes,
+      static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
+  pid_t pid = -1;
+  const int error = ::posix_spawnp(&pid, words.front(), &files, &attributes, words.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  if (error != 0) return std::unexpected(system_error("run", command.front(), error));
+  return pid;
+}
+
+/// After a while of draining, what waits for input has had all it will get.
+Io<void> end_input_after(ChildProcess& child, Duration quiet, Event& drain) {
+  co_await drain.wait();
+  co_await sleep(quiet);
+  child.end_input();
+  co_return {};
+}
+
 }  // namespace
 
 Io<void> serve_in_thread(Reactor& reactor, std::unique_ptr<Stream> stream,
@@ -290,6 +341,27 @@ Io<void> serve_in_process(Reactor& reactor, std::unique_ptr<Stream> stream,
     ::kill(pid, SIGTERM);
     status = co_await attempt(child.exit());
   }
+  if (status != 0) co_return std::unexpected(how_it_ended(pid, status));
+  co_return {};
+}
+
+Io<void> serve_with_command(Reactor& reactor, std::unique_ptr<Stream> stream,
+                            std::shared_ptr<const std::vector<std::string>> command,
+                            Duration drain_quiet, Event& drain) {
+  auto handed = co_await attempt(take_socket(std::move(stream)));
+  // A command expects reads that wait.
+  ::fcntl(handed.fd.get(), F_SETFL, ::fcntl(handed.fd.get(), F_GETFL) & ~O_NONBLOCK);
+  const pid_t pid = co_await attempt(spawn(*command, handed.fd.get()));
+  handed.fd.reset();
+  Fd pidfd(pidfd_open(pid));
+  const int error = errno;
+  const bool has_pidfd = static_cast<bool>(pidfd);
+  ChildProcess child(reactor, pid, std::move(pidfd), true);
+  if (!has_pidfd) co_return std::unexpected(system_error("pidfd_open", {}, error));
+  co_await attempt(child.begin());
+  Scope attendants;
+  attendants.spawn(end_input_after(child, drain_quiet, drain));
+  const int status = co_await attempt(child.exit());
   if (status != 0) co_return std::unexpected(how_it_ended(pid, status));
   co_return {};
 }

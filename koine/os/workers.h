@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "koine/async/event.h"
 #include "koine/async/task.h"
@@ -33,5 +34,13 @@ Io<void> serve_in_thread(Reactor& reactor, std::unique_ptr<Stream> stream,
 /// such a process, as glibc's malloc is.
 Io<void> serve_in_process(Reactor& reactor, std::unique_ptr<Stream> stream,
                           std::shared_ptr<const ServeOne> serve, Event& drain);
+
+/// A command for each connection, with the socket as its standard input and output, as inetd(8) has
+/// it: the first word is looked for in PATH. It has a process group of its own. Draining lets it
+/// run; one that still waits for input `drain_quiet` later sees its end. An exit status other than
+/// 0 or a signal is an error that names it. Destroying the task kills the group.
+Io<void> serve_with_command(Reactor& reactor, std::unique_ptr<Stream> stream,
+                            std::shared_ptr<const std::vector<std::string>> command,
+                            Duration drain_quiet, Event& drain);
 
 }  // namespace koine::os

@@ -1,0 +1,12 @@
+// The verbs. Each adds itself to the tool; each is in the file of its name.
+#pragma once
+
+#include "cli/tool.h"
+
+namespace koine::cli {
+
+void add_serve(Tool& tool);
+void add_send(Tool& tool);
+void add_doctor(Tool& tool);
+
+}  // namespace koine::cli
