@@ -30,7 +30,7 @@ Fault fault_of(int error) {
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-    case ENOSPC:  // epoll_ctl(2): the limit on watches return Fault::exhausted;
+    case ENOSPC: return Fault::exhausted;  // epoll_ctl(2): the limit on watches
     case EMSGSIZE:
     case ENAMETOOLONG: return Fault::over_limit;
     case ENOSYS:
