@@ -205,9 +205,17 @@ class Lookup {
   Pulse pulse_;
 };
 
+/// RFC 6761, section 6.3: these names are loopback whatever DNS says, and DNS is not asked.
+bool is_localhost(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return name == "localhost" || name.ends_with(".localhost");
+}
+
 }  // namespace
 
 Io<std::vector<IpAddress>> resolve(Reactor& reactor, std::string name, ResolverOptions options) {
+  if (is_localhost(name)) co_return std::vector{loopback_v6, loopback_v4};
+  if (const auto ip = parse_ip(name)) co_return std::vector{*ip};  // c-ares would ask about it
   Lookup lookup(reactor, std::move(name), std::move(options));
   co_await attempt(lookup.begin());
   co_await lookup.over.wait();

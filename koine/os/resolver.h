@@ -22,10 +22,10 @@ struct ResolverOptions {
   int tries = 3;
 };
 
-/// The addresses of `name` from /etc/hosts and DNS, sorted by RFC 6724. `localhost` is always
-/// loopback (RFC 6761, section 6.3). Fault::not_found if there are none, timed_out if no server
-/// answers, unreachable if none can be asked; malformed if options.servers is not a list of
-/// addresses.
+/// The addresses of `name` from /etc/hosts and DNS, sorted by RFC 6724. `localhost`, in lower case,
+/// is always loopback (RFC 6761, section 6.3), and an address is itself. Fault::not_found if there
+/// are none, timed_out if no server answers, unreachable if none can be asked or all fail;
+/// malformed if options.servers is not a list of addresses.
 Io<std::vector<IpAddress>> resolve(Reactor& reactor, std::string name,
                                    ResolverOptions options = {});
 
