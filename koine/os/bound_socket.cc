@@ -75,7 +75,8 @@ Result<BoundSocket> inherited_socket(const Endpoint& at, int type) {
     descriptor = *found;
   }
   const auto transport = transport_of(descriptor);
-  if (!transport) return std::unexpected(Error(transport.error()).with_operation("listen", {}));
+  if (!transport)
+    return std::unexpected(Error(transport.error()).with_operation("listen", to_string(at)));
   const bool is_stream = *transport == Transport::tcp || *transport == Transport::unix_stream;
   if (is_stream != (type == SOCK_STREAM)) {
     return std::unexpected(

@@ -79,16 +79,17 @@ class NameServer {
       const auto bytes = co_await receive(*client);
       if (!bytes || bytes->size() == 0) co_return;
       text += bytes->text();
-      if (text.size() < 2) continue;
-      const std::size_t size = load_be16(as_bytes(text).data());
-      if (text.size() < 2 + size) continue;
-      ++self.asked_by_tcp;
-      const std::string reply = self.reply_to(std::string_view(text).substr(2, size), true);
-      text.erase(0, 2 + size);
-      const std::string length{static_cast<char>(reply.size() >> 8),
-                               static_cast<char>(reply.size())};
-      const auto written = co_await write_all(*client, length, reply);
-      if (!written) co_return;
+      while (text.size() >= 2) {
+        const std::size_t size = load_be16(as_bytes(text).data());
+        if (text.size() < 2 + size) break;
+        ++self.asked_by_tcp;
+        const std::string reply = self.reply_to(std::string_view(text).substr(2, size), true);
+        text.erase(0, 2 + size);
+        const std::string length{static_cast<char>(reply.size() >> 8),
+                                 static_cast<char>(reply.size())};
+        const auto written = co_await write_all(*client, length, reply);
+        if (!written) co_return;
+      }
     }
   }
 

@@ -129,14 +129,23 @@ Result<Transport> transport_of(int fd) {
   int type = 0;
   socklen_t size = sizeof(int);
   if (sys::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
-      sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
-    return std::unexpected(system_error("inspect", "fd://" + std::to_string(fd), errno));
+      sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    switch (const int error = errno) {
+      case EBADF:
+        return std::unexpected(
+            Error(Fault::not_found, "", {}, error).with_note("no such descriptor is open"));
+      case ENOTSOCK:
+        return std::unexpected(
+            Error(Fault::unsupported, "", {}, error).with_note("it is no socket"));
+      default: return std::unexpected(system_error("", {}, error));
+    }
+  }
   if (domain == AF_UNIX && type == SOCK_STREAM) return Transport::unix_stream;
   if (domain == AF_UNIX && type == SOCK_DGRAM) return Transport::unix_datagram;
   if ((domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM) return Transport::tcp;
   if ((domain == AF_INET || domain == AF_INET6) && type == SOCK_DGRAM) return Transport::udp;
-  return std::unexpected(Error(Fault::unsupported, "inspect", "fd://" + std::to_string(fd))
-                             .with_note("neither a TCP, a UDP nor a Unix socket"));
+  return std::unexpected(
+      Error(Fault::unsupported).with_note("it is neither a TCP, a UDP nor a Unix socket"));
 }
 
 }  // namespace koine::os
