@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace koine {
 
@@ -17,7 +18,7 @@ void Timers::arm(Timer& timer, Instant deadline) {
 void Timers::file(Timer& timer) {
   const std::uint64_t tick = std::max(tick_of(timer.deadline_), current_);
   const std::uint64_t difference = tick ^ current_;
-  // 8 wheels of 6 bits over ticks of 18 reach beyond the 63 bits that an Instant has.
+  static_assert(wheels * slot_bits + tick_shift >= 63, "as many bits as an Instant has");
   const int wheel = difference == 0 ? 0 : (63 - std::countl_zero(difference)) / slot_bits;
   const auto slot = static_cast<int>((tick >> (wheel * slot_bits)) & (slots - 1));
   Wheel& home = wheels_[static_cast<std::size_t>(wheel)];
@@ -78,22 +79,18 @@ void Timers::expire(Instant now, List<Runnable>& due) {
 }
 
 std::optional<Instant> Timers::next() {
-  while (const auto place = first_place()) {
-    if (place->wheel > 0) return start_of(place->first_tick);
-    // The current slots hold few timers: look for the first, and file away what was moved back.
-    List<Timer>& slot = wheels_[0].slot[static_cast<std::size_t>(place->slot)];
-    List<Timer> found;
-    found.splice(slot);
-    std::optional<Instant> first;
-    while (!found.empty()) {
-      Timer& timer = found.pop_front();
-      file(timer);
-      if (tick_of(timer.deadline_) <= place->first_tick && (!first || timer.deadline_ < *first))
-        first = timer.deadline_;
-    }
-    if (first) return first;
-  }
-  return std::nullopt;
+  const auto place = first_place();
+  if (!place) return std::nullopt;
+  const List<Timer>& slot =
+      wheels_[static_cast<std::size_t>(place->wheel)].slot[static_cast<std::size_t>(place->slot)];
+  // What lies elsewhere is due after this slot, and what was moved back since it was filed may be.
+  Instant first = end_of(*place);
+  int left = place->wheel == 0 ? std::numeric_limits<int>::max() : looked_at_max;
+  const bool looked_at_all = slot.for_each_while([&](const Timer& timer) {
+    first = std::min(first, timer.deadline_);
+    return left-- > 0;
+  });
+  return looked_at_all ? first : start_of(place->first_tick);
 }
 
 }  // namespace koine

@@ -1,6 +1,6 @@
 // Timers in O(1): a hierarchical timing wheel that knows no clock.
 //
-// Eight wheels of 64 slots; a slot of the first is 2^18 ns (262 us) wide, one of the next 64 times
+// Nine wheels of 64 slots; a slot of the first is 2^12 ns (4 us) wide, one of the next 64 times
 // that. A timer lies in the wheel of the highest digit in which its tick differs from the current
 // one, and falls towards the first as time comes near. Deadlines are exact: within a slot they are
 // compared, and equal ones fire in the order in which they were armed.
@@ -54,15 +54,18 @@ class Timers {
   /// Hands what is due at `now` to `due`, earliest first.
   void expire(Instant now, List<Runnable>& due);
 
-  /// No timer is due before this; it may be earlier than the first deadline, by less than a slot of
-  /// the wheel that holds it. Nothing if no timer is armed.
+  /// No timer is due before this, and it is later than the last expire() unless one is due. It is
+  /// the first deadline, or earlier by less than a slot of the wheel that holds many. Nothing if no
+  /// timer is armed.
   std::optional<Instant> next();
 
  private:
-  static constexpr int tick_shift = 18;
+  static constexpr int tick_shift = 12;
   static constexpr int slot_bits = 6;
   static constexpr int slots = 1 << slot_bits;
-  static constexpr int wheels = 8;
+  static constexpr int wheels = 9;
+  static constexpr int looked_at_max =
+      4;  // timers in one slot, by next(): each may be a cache miss
 
   struct Wheel {
     std::array<List<Timer>, slots> slot;
@@ -80,6 +83,11 @@ class Timers {
   }
   static Instant start_of(std::uint64_t tick) {
     return Instant(Duration(static_cast<Duration::rep>(tick << tick_shift)));
+  }
+
+  static Instant end_of(const Place& place) {
+    const std::uint64_t end = place.first_tick + (std::uint64_t{1} << (place.wheel * slot_bits));
+    return end > tick_of(Instant::max()) ? Instant::max() : start_of(end);
   }
 
   void file(Timer& timer);

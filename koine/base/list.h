@@ -94,6 +94,15 @@ class List {
     for (ListNode* node = end_.next_; node != &end_; node = node->next_) visit(of(*node));
   }
 
+  /// The same until `visit` answers false; true if it never did.
+  template <class Visit>
+  bool for_each_while(Visit&& visit) const {
+    for (ListNode* node = end_.next_; node != &end_; node = node->next_) {
+      if (!visit(of(*node))) return false;
+    }
+    return true;
+  }
+
  private:
   static T& of(ListNode& node) { return static_cast<T&>(static_cast<Node&>(node)); }
 
