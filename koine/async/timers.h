@@ -19,7 +19,8 @@
 
 namespace koine {
 
-/// Something to run at a time. It leaves the wheel when it dies or is run.
+/// Something to run at a time. It leaves the wheel when it dies or is run. It waits there and
+/// nowhere else: a Timer joins no WaitList and is not scheduled.
 class Timer : public Runnable {
  public:
   /// When it is due; means nothing while it is not armed.

@@ -15,7 +15,8 @@ class WaitList {
   explicit operator bool() const { return !waiting_.empty(); }
   void join(Runnable& operation) { waiting_.push_back(operation); }
 
-  /// Makes the first one ready; nothing happens if nobody waits.
+  /// Makes the first one ready; nothing happens if nobody waits. If that one is cancelled before it
+  /// runs, nobody else hears the news: for what only one of many may have, see Semaphore.
   void wake_one(Loop& loop) {
     if (!waiting_.empty()) loop.schedule(waiting_.pop_front());
   }
