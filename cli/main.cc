@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
     add_serve(tool);
     add_send(tool);
     add_doctor(tool);
+    add_demo(tool);
     return tool.main(argc, argv);
   } catch (const std::exception& thrown) {  // the standard library's; koine throws nothing
     std::fprintf(stderr, "koine: %s\n", thrown.what());

@@ -8,5 +8,6 @@ namespace koine::cli {
 void add_serve(Tool& tool);
 void add_send(Tool& tool);
 void add_doctor(Tool& tool);
+void add_demo(Tool& tool);
 
 }  // namespace koine::cli
