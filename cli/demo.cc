@@ -212,9 +212,11 @@ class Story {
   void end() {
     out_ += "\n" + colours_.bold("The answer") + " came back the same way: the same " +
             fmt::format("{} bytes,\n", client_.received_bytes);
-    out_ += fmt::format("  {} after the client began to send; the server program had it for {}.\n",
-                        in_us(client_.sending_ns, client_.received_ns),
-                        in_us(server_.received_ns, server_.sending_ns));
+    out_ += fmt::format(
+        "  {} after the client began to send;\n"
+        "  the server program had it for {}.\n",
+        in_us(client_.sending_ns, client_.received_ns),
+        in_us(server_.received_ns, server_.sending_ns));
     if (client_.segments_out != 0) {
       out_ += fmt::format("  TCP's count at the client: {} segments sent, {} received.\n",
                           client_.segments_out, client_.segments_in);
