@@ -59,7 +59,7 @@ struct Service {
 
   /// A command for each connection, as inetd(8) has it. Whatever ServeOptions::concurrency says, it
   /// is a process; limits of time and bytes do not reach into it.
-  Service(Command command) : command(std::move(command.words)) {}  // NOLINT
+  Service(Command line) : command(std::move(line.words)) {}  // NOLINT
 
   Handler on_connection;
   DatagramHandler on_datagram;

@@ -26,7 +26,9 @@ Fd passed_socket(int type, bool listens = true) {
   Fd fd(::socket(AF_INET, type, 0));
   const Sockaddr any = to_sockaddr(Address(loopback_v4, 0)).value();
   EXPECT_EQ(::bind(fd.get(), any.get(), any.size), 0);
-  if (type == SOCK_STREAM && listens) EXPECT_EQ(::listen(fd.get(), 8), 0);
+  if (type == SOCK_STREAM && listens) {
+    EXPECT_EQ(::listen(fd.get(), 8), 0);
+  }
   return fd;
 }
 

@@ -191,9 +191,13 @@ TEST_P(MultiplexerTest, LetsGoOfADescriptorAtOnce) {
       Watched ours(pair.ours.get());
       ASSERT_TRUE(multiplexer->add(ours.watcher));
       Log log;
-      if (is_known) ASSERT_TRUE(multiplexer->wait(Duration::zero(), log));
+      if (is_known) {
+        ASSERT_TRUE(multiplexer->wait(Duration::zero(), log));
+      }
       for (Pair& each : busy) ASSERT_EQ(::write(each.theirs.get(), "x", 1), 1);
-      if (others != 0) ASSERT_EQ(::send(pair.theirs.get(), "x", 1, MSG_NOSIGNAL), 1);
+      if (others != 0) {
+        ASSERT_EQ(::send(pair.theirs.get(), "x", 1, MSG_NOSIGNAL), 1);
+      }
       char byte = 0;
       while (::recv(pair.ours.get(), &byte, 1, MSG_DONTWAIT) > 0) {
       }

@@ -151,7 +151,9 @@ TEST_P(ResolverTest, ACancelledQuestionLeavesNothingBehind) {
     // Zero cuts it right after the question; the others while answers come, or never.
     for (const Duration limit : {Duration::zero(), Duration(100us), Duration(3ms)}) {
       const auto late = reactor().run(within(limit, resolve(reactor(), name, patient)));
-      if (!late) EXPECT_EQ(late.error(), Fault::timed_out) << to_string(late.error());
+      if (!late) {
+        EXPECT_EQ(late.error(), Fault::timed_out) << to_string(late.error());
+      }
     }
   }
   const auto silent = reactor().run(within(3ms, resolve(reactor(), "silent.example", options())));

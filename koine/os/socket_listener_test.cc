@@ -102,7 +102,9 @@ TEST(Select, SaysThatAConnectionIsOneTooManyForIt) {
   Result<std::unique_ptr<Stream>> accepted = fail(Fault::would_block);
   for (int connections = 0; connections < 2 && !accepted; ++connections) {
     accepted = (*reactor)->run(within(30s, accept(**listener)));
-    if (!accepted) EXPECT_EQ(accepted.error(), Fault::over_limit) << to_string(accepted.error());
+    if (!accepted) {
+      EXPECT_EQ(accepted.error(), Fault::over_limit) << to_string(accepted.error());
+    }
   }
   EXPECT_FALSE(accepted);
   filling.clear();

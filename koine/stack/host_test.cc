@@ -116,7 +116,9 @@ TEST_P(HostPair, MovesBytesBothWaysOverALossyLink) {
             if (const auto count =
                     hosts[i]->tcp_write(ids[i], Bytes(bytes).subspan(said[i]), net.now))
               said[i] += *count;
-            if (said[i] == bytes.size()) EXPECT_TRUE(hosts[i]->tcp_finish(ids[i], net.now));
+            if (said[i] == bytes.size()) {
+              EXPECT_TRUE(hosts[i]->tcp_finish(ids[i], net.now));
+            }
           }
           std::byte into[5000];
           while (!ended[i]) {
