@@ -59,7 +59,8 @@ class Log {
     if (now - window_begins_ >= 1s) {
       if (left_out_ > 0) tell_failure({}, std::to_string(left_out_) + " more errors");
       window_begins_ = now;
-      told_ = left_out_ = 0;
+      told_ = 0;
+      left_out_ = 0;
     }
     if (told_ == told_max) {
       ++left_out_;

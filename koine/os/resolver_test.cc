@@ -47,7 +47,7 @@ class ResolverTest : public OnEachMultiplexer {
 
   NameServer& names() { return *names_; }
   ResolverOptions options() const {
-    return {.servers = names_->address(), .timeout = 5ms, .tries = 2};
+    return {.servers = names_->address(), .timeout = 100ms, .tries = 2};
   }
   Result<std::vector<IpAddress>> ask(std::string name) {
     return reactor().run(within(30s, resolve(reactor(), std::move(name), options())));

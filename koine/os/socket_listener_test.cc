@@ -31,11 +31,20 @@ class NoDescriptors {
   rlimit before_{};
 };
 
+/// UBSan's vptr check calls memory bad that it cannot look at through a pipe of its own.
+#if defined(__clang__)
+constexpr bool sanitizer_needs_descriptors = __has_feature(undefined_behavior_sanitizer);
+#else
+constexpr bool sanitizer_needs_descriptors = false;
+#endif
+
 using SocketListenerTest = OnEachMultiplexer;
 
 INSTANTIATE_TEST_SUITE_P(, SocketListenerTest, each_multiplexer, multiplexer_name);
 
 TEST_P(SocketListenerTest, SaysThatDescriptorsAreExhaustedAndAcceptsOnceThereIsOne) {
+  if (sanitizer_needs_descriptors)
+    GTEST_SKIP() << "UBSan opens a pipe to look at a type; builds without it run this test";
   Network network(reactor());
   auto listener = network.listen(Endpoint::tcp(loopback_v4, 0));
   ASSERT_TRUE(listener) << to_string(listener.error());
@@ -59,6 +68,8 @@ TEST_P(SocketListenerTest, SaysThatDescriptorsAreExhaustedAndAcceptsOnceThereIsO
 }
 
 TEST_P(SocketListenerTest, ConnectingAndListeningSayThatDescriptorsAreExhausted) {
+  if (sanitizer_needs_descriptors)
+    GTEST_SKIP() << "UBSan opens a pipe to look at a type; builds without it run this test";
   Network network(reactor());
   auto listener = network.listen(Endpoint::tcp(loopback_v4, 0));
   ASSERT_TRUE(listener);
