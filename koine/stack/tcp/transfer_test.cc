@@ -26,35 +26,52 @@ TEST(Transfer, DeliversEverythingOverAPerfectPath) {
   EXPECT_EQ(ends.environment(0).counters.retransmitted, 0u);
 }
 
-TEST(Transfer, DeliversEverythingInOrderOverABadPathForManySeeds) {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-    Prng draw(seed);
-    PathOptions path;
-    path.delay =
-        Duration(static_cast<Duration::rep>(draw.below(3) == 0 ? 0 : draw.below(50'000'000)));
-    if (draw.chance(0.5)) path.loss = 0.2 * draw.unit();
-    if (draw.chance(0.5)) path.duplicate = 0.2 * draw.unit();
-    if (draw.chance(0.5)) path.reorder = 0.3 * draw.unit();
-    path.reorder_by = Duration(static_cast<Duration::rep>(draw.below(10'000'000)));
-    if (draw.chance(0.5)) path.bits_per_second = 1'000'000 + draw.below(100'000'000);
-    if (draw.chance(0.3)) path.queue_bytes = 20'000;
-    Profile profiles[2];
-    for (Profile& profile : profiles) {
-      profile = draw.chance(0.5) ? linux_profile() : strict_profile();
-      profile.sack = draw.chance(0.7);
-      profile.timestamps = draw.chance(0.7);
-      profile.window_scale = draw.chance(0.7);
-      if (draw.chance(0.3)) profile.congestion = CongestionControl::reno;
-      if (draw.chance(0.3)) profile.receive_buffer_initial = profile.receive_buffer_max = 5'000;
-      if (draw.chance(0.3)) profile.mss = static_cast<std::uint16_t>(100 + draw.below(1360));
-    }
-    TwoEnds ends(seed, path, profiles[0], profiles[1]);
-    Transfer transfer(ends, draw.chance(0.5) ? 0 : 1, draw.below(400'000), 1 + draw.below(20'000));
-    EXPECT_TRUE(run(ends, transfer, 4h))
-        << "seed " << seed << " read " << transfer.read() << " written " << transfer.written()
-        << (transfer.wrong() ? " WRONG" : "") << " states " << to_string(ends.end(0).state()) << ' '
-        << to_string(ends.end(1).state());
+enum class Order { first_to_last, last_to_first };
+
+/// One transfer over a path that `seed` makes bad. `order` is that of the last three draws: two
+/// families of stories.
+void deliver(std::uint64_t seed, Order order) {
+  Prng draw(seed);
+  PathOptions path;
+  path.delay =
+      Duration(static_cast<Duration::rep>(draw.below(3) == 0 ? 0 : draw.below(50'000'000)));
+  if (draw.chance(0.5)) path.loss = 0.2 * draw.unit();
+  if (draw.chance(0.5)) path.duplicate = 0.2 * draw.unit();
+  if (draw.chance(0.5)) path.reorder = 0.3 * draw.unit();
+  path.reorder_by = Duration(static_cast<Duration::rep>(draw.below(10'000'000)));
+  if (draw.chance(0.5)) path.bits_per_second = 1'000'000 + draw.below(100'000'000);
+  if (draw.chance(0.3)) path.queue_bytes = 20'000;
+  Profile profiles[2];
+  for (Profile& profile : profiles) {
+    profile = draw.chance(0.5) ? linux_profile() : strict_profile();
+    profile.sack = draw.chance(0.7);
+    profile.timestamps = draw.chance(0.7);
+    profile.window_scale = draw.chance(0.7);
+    if (draw.chance(0.3)) profile.congestion = CongestionControl::reno;
+    if (draw.chance(0.3)) profile.receive_buffer_initial = profile.receive_buffer_max = 5'000;
+    if (draw.chance(0.3)) profile.mss = static_cast<std::uint16_t>(100 + draw.below(1360));
   }
+  std::uint64_t draws[3] = {2, 400'000, 20'000};
+  for (int i = 0; i < 3; ++i) {
+    std::uint64_t& drawn = draws[order == Order::first_to_last ? i : 2 - i];
+    drawn = drawn == 2 ? (draw.chance(0.5) ? 0 : 1) : draw.below(drawn);
+  }
+  TwoEnds ends(seed, path, profiles[0], profiles[1]);
+  Transfer transfer(ends, static_cast<int>(draws[0]), draws[1], 1 + draws[2]);
+  EXPECT_TRUE(run(ends, transfer, 4h))
+      << "seed " << seed << " read " << transfer.read() << " written " << transfer.written()
+      << (transfer.wrong() ? " WRONG" : "") << " states " << to_string(ends.end(0).state()) << ' '
+      << to_string(ends.end(1).state());
+}
+
+TEST(Transfer, DeliversEverythingInOrderOverABadPathForManySeeds) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) deliver(seed, Order::first_to_last);
+}
+
+// TODO(stack-stall): stands still for ever after 215,992 of 344,446 bytes, with the sender in
+// FIN-WAIT-1.
+TEST(Transfer, DISABLED_DeliversOverTheBadPathThatItStallsOn) {
+  deliver(294, Order::last_to_first);
 }
 
 TEST(Transfer, TheSameSeedTellsTheSameStory) {
