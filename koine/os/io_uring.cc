@@ -128,20 +128,27 @@ class IoUring final : public Multiplexer {
     return error != 0 ? -error : completion.res;
   }
 
-  /// Submits what is queued and waits; 0 or an errno that is no time-out.
+  /// Submits what is queued and waits; 0 or an errno that ends everything. Others pass: the time
+  /// was up, a signal came, or the kernel wants us to reap before it takes more (EAGAIN, EBUSY).
   int enter(std::optional<Duration> timeout) {
-    if (const int error = injected(Call::ring_enter); error != 0) return error == EINTR ? 0 : error;
-    int result = 0;
-    if (timeout && *timeout <= Duration::zero()) {
-      result = io_uring_submit_and_get_events(&ring_);
-    } else if (timeout) {
-      __kernel_timespec limit{timeout->count() / 1'000'000'000, timeout->count() % 1'000'000'000};
-      io_uring_cqe* first = nullptr;
-      result = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
-    } else {
-      result = io_uring_submit_and_wait(&ring_, 1);
+    int result = -injected(Call::ring_enter);
+    if (result == 0) result = enter_kernel(timeout);
+    switch (result) {
+      case -ETIME:
+      case -EINTR:
+      case -EAGAIN:
+      case -EBUSY: return 0;
+      default: return result < 0 ? -result : 0;
     }
-    return result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN ? -result : 0;
+  }
+
+  /// A count, or a negative errno.
+  int enter_kernel(std::optional<Duration> timeout) {
+    if (!timeout) return io_uring_submit_and_wait(&ring_, 1);
+    if (*timeout <= Duration::zero()) return io_uring_submit_and_get_events(&ring_);
+    __kernel_timespec limit{timeout->count() / 1'000'000'000, timeout->count() % 1'000'000'000};
+    io_uring_cqe* first = nullptr;
+    return io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
   }
 
   void tell(const News& news, Newsroom& newsroom) {
@@ -154,7 +161,8 @@ class IoUring final : public Multiplexer {
       if (!arm(*watcher)) return;
     }
     // After a failure nothing is known: everybody tries, and whoever would block waits again.
-    newsroom.heard(*watcher, failed ? readable_news | writable_news : news_of(news.result));
+    constexpr unsigned all = readable_news | writable_news | ended_news;
+    newsroom.heard(*watcher, failed ? all : news_of(news.result));
   }
 
   Result<void> arm(Watcher& watcher) {
