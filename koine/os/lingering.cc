@@ -14,6 +14,7 @@ class LingeringSocket final : public Lingering, private Timer {
   }
   ~LingeringSocket() override {
     if (watched_) reactor_.unwatch(watcher_);
+    if (!outbox_.empty()) close_with_reset(std::move(fd_));
   }
 
   /// False if it is over already.
@@ -100,6 +101,11 @@ class LingeringSocket final : public Lingering, private Timer {
 };
 
 }  // namespace
+
+void close_with_reset(Fd fd) {
+  const struct linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
 
 void linger(Reactor& reactor, Fd fd, Outbox outbox) {
   auto socket = std::make_unique<LingeringSocket>(reactor, std::move(fd), std::move(outbox));

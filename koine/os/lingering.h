@@ -19,6 +19,11 @@ inline constexpr std::size_t linger_read_bytes_max = std::size_t{1} << 20;
 /// How many connections of a loop may linger; a further one is closed at once.
 inline constexpr std::size_t lingering_max = 1024;
 
+/// What could not be delivered in the end is no secret: then the peer sees a reset.
 void linger(Reactor& reactor, Fd fd, Outbox outbox);
+
+/// Closes at once and drops what is unsent; the peer sees a reset (RFC 9293, section 3.10.5). Unix
+/// sockets have no such thing, their peer sees the end.
+void close_with_reset(Fd fd);
 
 }  // namespace koine::os

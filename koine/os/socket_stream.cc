@@ -79,7 +79,7 @@ Result<std::unique_ptr<Stream>> SocketStream::make(Reactor& reactor, Fd fd, Tran
   std::unique_ptr<SocketStream> stream(
       new SocketStream(reactor, std::move(fd), transport, std::move(peer)));
   if (auto watched = reactor.watch(stream->watcher_); !watched) {
-    stream->fd_.reset();
+    close_with_reset(std::move(stream->fd_));
     return std::unexpected(std::move(watched.error()));
   }
   return stream;
@@ -101,8 +101,13 @@ SocketStream::~SocketStream() {
   if (!outbox_.empty() && error_ == 0 && watcher_.can_write()) run();
   reactor_.unwatch(watcher_);
   reactor_.unsent_bytes -= outbox_.size();
-  if (error_ == 0 && (!outbox_.empty() || close_would_lose()))
+  if (error_ != 0 || read_error_ != 0) {
+    // Something was not sent, or not read. If the connection lives, its peer must not take this for
+    // a good end.
+    close_with_reset(std::move(fd_));
+  } else if (!outbox_.empty() || close_would_lose()) {
     linger(reactor_, std::move(fd_), std::move(outbox_));
+  }
 }
 
 /// True if closing now could make the kernel forget bytes it has taken but not delivered: it does
@@ -140,11 +145,14 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
       return static_cast<std::size_t>(count);
     }
     if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
+    if (errno == EAGAIN && broken() == 0) {
       watcher_.emptied();
       return fail(Fault::would_block);
     }
-    read_error_ = errno;
+    // What was there is read; whoever waited for more on a connection that cannot send would wait
+    // for an answer to words that were never heard.
+    if (errno != EAGAIN) read_error_ = errno;
+    errno = broken();
     return failed("read");
   }
 }
@@ -270,7 +278,7 @@ Result<std::size_t> SocketStream::write_now(Bytes from) {
 
 void SocketStream::run() {
   if (!fd_ || error_ != 0) return;
-  if (!outbox_.empty()) {
+  while (!outbox_.empty() && watcher_.can_write()) {
     const std::size_t sent = send_some(outbox_.rest());
     if (error_ != 0) return;
     outbox_.consume(sent);
@@ -292,12 +300,15 @@ void SocketStream::sent_everything() {
   }
 }
 
-/// Sending failed: the next write says so, and who waits is woken to hear it.
+/// Sending failed: the next write says so, the next read that finds nothing, and who waits is woken
+/// to hear it.
 void SocketStream::broke(int error) {
   error_ = error;
   reactor_.unsent_bytes -= outbox_.size();
   outbox_.consume(outbox_.size());
   watcher_.flush_waits(false);
+  watcher_.presume(readable_news);
+  watcher_.readers.wake_all(reactor_.loop());
   watcher_.writers.wake_all(reactor_.loop());
 }
 
@@ -330,10 +341,7 @@ void SocketStream::abort() {
   reactor_.unsent_bytes -= outbox_.size();
   outbox_.consume(outbox_.size());
   reactor_.unwatch(watcher_);
-  // RFC 9293, section 3.10.5: ABORT drops what is queued and sends a reset.
-  const struct linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-  fd_.reset();
+  close_with_reset(std::move(fd_));
   watcher_.readers.wake_all(reactor_.loop());
   watcher_.writers.wake_all(reactor_.loop());
 }
