@@ -5,7 +5,6 @@
 // silent, to fail, to truncate what it says over UDP.
 #pragma once
 
-#include <cassert>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,30 +25,41 @@ class NameServer {
   };
 
   /// Serves on `network` while it lives.
-  NameServer(Network& network, std::map<std::string, Entry> entries)
-      : entries_(std::move(entries)), tasks_(network.loop()) {
+  static Result<std::unique_ptr<NameServer>> make(Network& network,
+                                                  std::map<std::string, Entry> entries) {
+    std::unique_ptr<NameServer> made(new NameServer(network.loop(), std::move(entries)));
     // A UDP port that is free is most often free for TCP too.
-    for (int attempt = 0; attempt < 20 && tcp_ == nullptr; ++attempt) {
+    for (int left = 20; made->tcp_ == nullptr; --left) {
       auto udp = network.bind(Endpoint::udp(loopback_v4, 0));
-      assert(udp);
-      udp_ = std::move(*udp);
-      if (auto tcp = network.listen(Endpoint::tcp(loopback_v4, udp_->local().port())))
-        tcp_ = std::move(*tcp);
+      if (!udp) return std::unexpected(std::move(udp.error()));
+      made->udp_ = std::move(*udp);
+      const Address here = made->udp_->local();
+      if (!here.is_ip()) return fail(Fault::system, "find out", "the own port");
+      made->address_ = to_string(here);
+      auto tcp = network.listen(Endpoint::tcp(loopback_v4, here.port()));
+      if (tcp) {
+        made->tcp_ = std::move(*tcp);
+      } else if (tcp.error() != Fault::address_in_use || left == 0) {
+        return std::unexpected(std::move(tcp.error()));
+      }
     }
-    assert(tcp_ != nullptr);
-    tasks_.spawn(serve_udp(*this));
-    tasks_.spawn(serve_tcp(*this));
+    made->tasks_.spawn(serve_udp(*made));
+    made->tasks_.spawn(serve_tcp(*made));
+    return made;
   }
   NameServer(const NameServer&) = delete;
 
   /// As ResolverOptions::servers wants it.
-  std::string address() const { return to_string(udp_->local()); }
+  const std::string& address() const { return address_; }
 
   /// Questions so far.
   int asked_by_udp = 0;
   int asked_by_tcp = 0;
 
  private:
+  NameServer(Loop& loop, std::map<std::string, Entry> entries)
+      : entries_(std::move(entries)), tasks_(loop) {}
+
   static constexpr std::size_t header_bytes = 12;
   static constexpr int type_a = 1;
   static constexpr int type_aaaa = 28;
@@ -140,6 +150,7 @@ class NameServer {
   }
 
   const std::map<std::string, Entry> entries_;
+  std::string address_;
   std::unique_ptr<Datagram> udp_;
   std::unique_ptr<Listener> tcp_;
   Scope tasks_;

@@ -32,7 +32,7 @@ class ResolverTest : public OnEachMultiplexer {
     OnEachMultiplexer::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     network_.emplace(reactor());
-    names_.emplace(
+    auto made = NameServer::make(
         *network_,
         std::map<std::string, NameServer::Entry>{
             {"both.example", {.addresses = {loopback_v4, loopback_v6}, .manner = {}}},
@@ -43,6 +43,8 @@ class ResolverTest : public OnEachMultiplexer {
             {"broken.example", {.addresses = {}, .manner = Manner::fails}},
             {"many.example", {.addresses = many_addresses(), .manner = Manner::truncates}},
         });
+    ASSERT_TRUE(made) << to_string(made.error());
+    names_ = std::move(*made);
   }
 
   NameServer& names() { return *names_; }
@@ -63,7 +65,7 @@ class ResolverTest : public OnEachMultiplexer {
 
  private:
   std::optional<Network> network_;
-  std::optional<NameServer> names_;
+  std::unique_ptr<NameServer> names_;
 };
 
 INSTANTIATE_TEST_SUITE_P(, ResolverTest, each_multiplexer, multiplexer_name);

@@ -27,12 +27,14 @@ std::size_t descriptors_max() {
 
 class OsPlace final : public Place {
  public:
-  OsPlace(std::unique_ptr<os::Reactor> reactor)  // NOLINT(google-explicit-constructor)
+  explicit OsPlace(std::unique_ptr<os::Reactor> reactor)
       : reactor_(std::move(reactor)),
         kernel_(*reactor_),
-        names_(kernel_, {{"koine.example", {.addresses = {loopback_v4}, .manner = {}}}}),
-        server_(*reactor_, asking(names_)),
-        client_(*reactor_, asking(names_)) {}
+        names_(os::NameServer::make(kernel_,
+                                    {{"koine.example", {.addresses = {loopback_v4}, .manner = {}}}})
+                   .value()),
+        server_(*reactor_, asking(*names_)),
+        client_(*reactor_, asking(*names_)) {}
 
   ~OsPlace() override {
     std::error_code ignored;
@@ -79,7 +81,7 @@ class OsPlace final : public Place {
 
   std::unique_ptr<os::Reactor> reactor_;
   os::Network kernel_;
-  os::NameServer names_;
+  std::unique_ptr<os::NameServer> names_;
   os::Network server_;
   os::Network client_;
   std::filesystem::path folder_;
