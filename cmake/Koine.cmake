@@ -165,9 +165,15 @@ function(koine_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${links} GTest::gtest_main GTest::gmock)
   koine_warnings(${target})
-  string(REPLACE ";" "\\;" labels "${name};${arg_LABELS}")
   gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT})
+                       NO_PRETTY_VALUES PROPERTIES TIMEOUT ${arg_TIMEOUT})
+  # As a property above, a list of labels would lose all but its first.
+  set(labels ${CMAKE_CURRENT_BINARY_DIR}/${target}_labels.cmake)
+  file(WRITE ${labels}
+       "if(${target}_TESTS)\n"
+       "  set_tests_properties(\${${target}_TESTS} PROPERTIES LABELS \"${name};${arg_LABELS}\")\n"
+       "endif()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
   foreach(label ${arg_LABELS})
     if(TARGET koine_tests_${label})
       add_dependencies(koine_tests_${label} ${target})
