@@ -98,8 +98,10 @@ class Server:
 
     def complaints(self):
         """What it has written to standard error so far."""
-        self.errors.seek(0)
-        return self.errors.read().decode()
+        if not self.errors.closed:
+            self.errors.seek(0)
+            self.said = self.errors.read().decode()
+        return self.said
 
     def complaint_with(self, words):
         """Waits until standard error has these words, or the server is gone."""
@@ -114,6 +116,8 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
+        self.complaints()  # for whoever asks later
+        self.errors.close()
 
 
 class Peer:
