@@ -82,7 +82,7 @@ class Semaphore {
       if (granted_) semaphore_.give_back();  // cancelled between being granted and being resumed
     }
     bool ready() {
-      if (semaphore_.permits_ == 0 || semaphore_.waiting_) return false;
+      if (semaphore_.permits_ == 0) return false;  // nobody waits while there are any
       if (!Loop::current().spend()) return false;  // start() is granted it, next round
       --semaphore_.permits_;
       granted_ = true;
