@@ -234,7 +234,7 @@ void add_serve(Tool& tool) {
               "What a connection is served by")
       ->default_str("coroutine");
   tool.count(verb, "--max-connections", words->connections_max, 1, 10'000'000,
-             "Connections of a shard at a time; more wait to be accepted");
+             "Connections at a time; more wait to be accepted");
   tool.count(verb, "--max-per-address", words->connections_per_address_max, 1, 10'000'000,
              "Connections of a shard from one IP address; more are refused");
   tool.duration(verb, "--idle-timeout", words->idle,

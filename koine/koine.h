@@ -18,12 +18,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "koine/app/client.h"
 #include "koine/app/datagram_server.h"
 #include "koine/app/server.h"
 #include "koine/async/combine.h"
+#include "koine/async/event.h"
 #include "koine/async/scope.h"
 #include "koine/async/sleep.h"
 #include "koine/async/task.h"
@@ -36,7 +38,7 @@ namespace koine {
 /// Where a connection's handler runs.
 enum class Concurrency {
   coroutine,  ///< on the loop that accepted it
-  thread,     ///< in a thread of its own: it may block
+  thread,     ///< in a thread of its own: it may block (see os/workers.h about stopping it)
   process,    ///< in a process of its own: it may crash
 };
 
@@ -46,16 +48,28 @@ struct Command {
 };
 
 /// What is served: connections, datagrams or both. What an endpoint carries decides which.
+///
+/// Functions and lambdas fit as they are: `serve("tcp://:7000", echo)`. A lambda that is a
+/// coroutine may use its captures, since the service keeps it as long as any connection.
 struct Service {
-  Service(Handler connection) : on_connection(std::move(connection)) {}    // NOLINT
-  Service(DatagramHandler datagram) : on_datagram(std::move(datagram)) {}  // NOLINT
+  template <class Connection>
+    requires std::is_convertible_v<Connection, Handler>
+  Service(Connection connection) : on_connection(std::move(connection)) {}  // NOLINT
+
+  /// One handler for each datagram.
+  template <class EachDatagram>
+    requires std::is_convertible_v<EachDatagram, DatagramHandler>
+  Service(EachDatagram datagram) : on_datagram(std::move(datagram)) {}  // NOLINT
+
+  /// One for each peer that sends datagrams.
+  template <class EachPeer>
+    requires std::is_convertible_v<EachPeer, ConversationHandler>
+  Service(EachPeer peer) : on_conversation(std::move(peer)) {}  // NOLINT
+
   Service(Handler connection, DatagramHandler datagram)
       : on_connection(std::move(connection)), on_datagram(std::move(datagram)) {}
-
-  /// A function fits as it is.
-  Service(Io<void> (*connection)(std::unique_ptr<Stream>))  // NOLINT
-      : on_connection(connection) {}
-  Service(Io<void> (*datagram)(const DatagramRequest&)) : on_datagram(datagram) {}  // NOLINT
+  Service(Handler connection, ConversationHandler peer)
+      : on_connection(std::move(connection)), on_conversation(std::move(peer)) {}
 
   /// A command for each connection, as inetd(8) has it. Whatever ServeOptions::concurrency says, it
   /// is a process; limits of time and bytes do not reach into it.
@@ -63,17 +77,20 @@ struct Service {
 
   Handler on_connection;
   DatagramHandler on_datagram;
+  ConversationHandler on_conversation;
   std::vector<std::string> command;
 };
 
 struct ServeOptions {
-  Limits limits;
+  /// For all shards together: each keeps its part. Only the connections of one address are counted
+  /// by each shard for itself.
+  Limits limits = {};
 
   /// How long connections may go on after SIGTERM or SIGINT.
   Duration drain = 10s;
 
   /// "io_uring", "epoll", "poll", "select"; empty: KOINE_MULTIPLEXER, else the best that works.
-  std::string multiplexer;
+  std::string multiplexer = {};
 
   /// Loops, each on a thread of its own. Handlers then run on several threads at once.
   std::size_t shards = 1;
@@ -85,14 +102,20 @@ struct ServeOptions {
 
   /// Called once everything listens, with the real endpoints. By default they are printed:
   /// "listening on tcp://127.0.0.1:43121".
-  Function<void(const std::vector<Endpoint>&)> on_listening;
+  Function<void(const std::vector<Endpoint>&)> on_listening = {};
 
-  /// Called on the loop that it happened on, for each connection that ended with an error.
-  Function<void(const std::string& peer, const Error& error)> on_error;
+  /// Called on the loop that it happened on, for each connection that ended with an error: see
+  /// ServerOptions.
+  Function<void(const std::string& peer, const Error& error)> on_error = {};
 };
 
-/// Serves `endpoints` until SIGTERM or SIGINT, then drains: what happened to the connections.
-/// SIGUSR1 writes all tasks and what they wait for to the standard error.
+/// Serves `endpoints` until SIGTERM or SIGINT, then drains: what happened to the connections. A
+/// second one cuts what still runs. SIGUSR1 writes all tasks and what they wait for to the standard
+/// error. Fails if it cannot listen on one of them, or two cannot be served by one service.
+///
+/// It takes these signals over while it runs; threads that were started before should have them
+/// blocked. The soft limit on descriptors is raised as far as the connections need it and the hard
+/// limit allows.
 Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Service service,
                                       ServeOptions options = {});
 

@@ -13,7 +13,7 @@ struct RetryOptions {
   int attempts_max = 10;
 
   /// The pause after the first failure; each further one is `factor` times as long, up to
-  /// `pause_max`.
+  /// `pause_max`, and to one hour.
   Duration pause_first = 50ms;
   Duration pause_max = 5s;
   double factor = 2;
@@ -26,7 +26,7 @@ struct RetryOptions {
   Duration timeout = 30s;
 
   /// Each attempt.
-  DialOptions dial;
+  DialOptions dial = {};
 };
 
 /// True if trying again later may help: nobody listens there yet, no way, no answer, no resources.
@@ -35,8 +35,8 @@ bool may_pass(Fault fault);
 /// The pause after the `failures`-th failure in a row, which is at least 1.
 Duration pause_after(int failures, const RetryOptions& options, Prng& chance);
 
-/// Connects, and tries again as `retry` allows. The error of the last attempt says how many there
-/// were.
+/// Connects, and tries again as `retry` allows. Fails with the error of the last attempt that
+/// ended, which says how many there were.
 Io<std::unique_ptr<Stream>> dial_with_retry(Network& network, Endpoint peer,
                                             RetryOptions retry = {});
 

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,13 +19,14 @@ struct DatagramRequest {
   Datagram& socket;  ///< `co_await attempt(send_to(request.socket, answer, request.from))`
 };
 
-/// Answers one datagram. The next one is looked at when it has ended: what takes long belongs to a
-/// handler for each peer.
+/// Answers one datagram. The next one that came to the same socket is looked at when it has ended:
+/// what takes long belongs to a handler for each peer. An error it returns, or an exception that
+/// leaves it, is counted and reported, and harms nobody else.
 using DatagramHandler = Function<Io<void>(const DatagramRequest& request)>;
 
 class DatagramServer;
 
-/// All that passes between a datagram socket and one of its peers.
+/// All that passes between a datagram socket and one of its peers. It must not outlive its server.
 class Conversation {
  public:
   Conversation(const Conversation&) = delete;
@@ -37,10 +36,13 @@ class Conversation {
   class [[nodiscard]] Next final : public Trying<Next, std::vector<std::byte>> {
    public:
     explicit Next(Conversation& conversation) : conversation_(conversation) {}
-    Result<std::vector<std::byte>> attempt_once();
+    Result<std::vector<std::byte>> attempt_once() { return conversation_.take(); }
     void park() { conversation_.arrived_.join(*this); }
-    std::optional<std::vector<std::byte>> take();
-    Activity activity() const override;
+    std::optional<std::vector<std::byte>> take() {
+      auto bytes = Trying::take();
+      return bytes ? std::optional(std::move(*bytes)) : std::nullopt;
+    }
+    Activity activity() const override { return {"receive from", to_string(conversation_.peer())}; }
 
    private:
     Conversation& conversation_;
@@ -57,30 +59,34 @@ class Conversation {
 
  private:
   friend class DatagramServer;
-  Conversation(DatagramServer& server, std::size_t socket, Address peer);
+  struct Home;  // what its server knows of it
+  Conversation(std::unique_ptr<Home> home, Datagram& socket, Address peer);
 
-  DatagramServer* server_;
-  std::size_t socket_number_;
+  Result<std::vector<std::byte>> take();
+
+  std::unique_ptr<Home> home_;
   Datagram& socket_;
   Address peer_;
-  std::deque<std::vector<std::byte>> waiting_;
   WaitList arrived_;
-  Instant last_heard_;
-  bool over_ = false;
 };
 
-/// Serves one peer. When it ends, the peer's next datagram begins a new conversation.
+/// Serves one peer. When it ends, the peer's next datagram begins a new conversation; what waits
+/// then is dropped.
 using ConversationHandler = Function<Io<void>(std::unique_ptr<Conversation>)>;
 
 class DatagramServer {
  public:
+  /// Lives on the loop of `network`, which outlives it.
   DatagramServer(Network& network, DatagramHandler handler, ServerOptions options = {});
   DatagramServer(Network& network, ConversationHandler handler, ServerOptions options = {});
   DatagramServer(const DatagramServer&) = delete;
   DatagramServer& operator=(const DatagramServer&) = delete;
+
+  /// Cancels what still runs. No task of run() or listen() may be left then.
   ~DatagramServer();
 
-  /// Receives there too: the real endpoint. The host must not be a name.
+  /// Receives there too, from now on: the real endpoint. The host must not be a name. Fault::closed
+  /// once it drains.
   Result<Endpoint> listen(const Endpoint& at);
 
   /// The same from text, with names resolved.
@@ -89,46 +95,22 @@ class DatagramServer {
   /// Serves until it has drained; at once if it has no socket.
   Task<ServerCounts> run();
 
-  /// Hears no more datagrams, lets the handlers finish, then ends run().
+  /// Hears no more datagrams, lets the handlers finish, then ends run(). Conversations end once
+  /// their handlers have seen what had come.
   void drain();
 
   /// The same without letting them: what runs now is cut.
   void cut();
 
-  const ServerCounts& counts() const { return counts_; }
+  const ServerCounts& counts() const;
+
+  /// Peers whose handler runs.
+  std::size_t peers() const;
 
  private:
   friend class Conversation;
-  class Sweeper final : public Timer {
-   public:
-    explicit Sweeper(DatagramServer& server) : server_(server) {}
-    void run() override { server_.sweep(); }
-
-   private:
-    DatagramServer& server_;
-  };
-
-  Task<void> serve(std::size_t socket_number);
-  Task<void> converse(std::unique_ptr<Conversation> conversation);
-  void hand_to_peer(std::size_t socket_number, Bytes bytes, const Address& from);
-  void end(Conversation& conversation);
-  void sweep();
-  void report(const Address& peer, const Result<void>& over);
-
-  Network& network_;
-  Loop& loop_;
-  DatagramHandler handler_;
-  ConversationHandler conversation_handler_;
-  ServerOptions options_;
-  ServerCounts counts_;
-  std::vector<std::unique_ptr<Datagram>> sockets_;
-  std::map<std::pair<std::size_t, Address>, Conversation*> conversations_;  // by socket and peer
-  bool cutting_ = false;
-  Event drain_;
-  Event changed_;
-  Sweeper sweeper_;
-  Scope receivers_;
-  Scope peers_;
+  class Body;
+  std::unique_ptr<Body> body_;
 };
 
 }  // namespace koine

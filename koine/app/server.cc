@@ -1,11 +1,18 @@
 #include "koine/app/server.h"
 
 #include <algorithm>
-#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
+#include "koine/app/stream_guard.h"
+#include "koine/async/event.h"
 #include "koine/async/frame_pool.h"
+#include "koine/async/scope.h"
 #include "koine/async/sleep.h"
 #include "koine/async/within.h"
+#include "koine/base/thrown.h"
 
 namespace koine {
 namespace {
@@ -14,11 +21,10 @@ namespace {
 /// 100 ms, long enough to cost nothing.
 constexpr Duration exhausted_pause = 50ms;
 
-/// Sweeps look at every connection; they are never closer together.
-constexpr Duration sweep_gap_min = 100ms;
+/// How long handlers elsewhere have to end when they are cut.
+constexpr Duration cut_time_max = 1s;
 
-/// While output waits, progress is looked at this often.
-constexpr Duration unsent_gap = 1s;
+Io<void> failed(Error error) { co_return std::unexpected(std::move(error)); }
 
 }  // namespace
 
@@ -35,18 +41,87 @@ ServerCounts& ServerCounts::operator+=(const ServerCounts& other) {
   return *this;
 }
 
+class Server::Body {
+ public:
+  Body(Network& network, Handler handler, std::shared_ptr<Workers> workers, ServerOptions options);
+  Body(const Body&) = delete;
+  ~Body() { destroy_guests(); }
+
+  Result<Endpoint> listen(const Endpoint& at);
+  Io<Endpoint> listen(std::string at);
+  void adopt(std::unique_ptr<Stream> stream);
+  Task<ServerCounts> run();
+  void drain();
+  void cut();
+
+  const ServerCounts& counts() const { return counts_; }
+  std::size_t connections() const { return connections_; }
+
+ private:
+  class Guest;
+  struct InServer : ListNode {};
+  using PerAddress = std::map<std::optional<IpAddress>, std::size_t>;  // nothing: no IP address
+
+  /// Accepts the next connection once there is room for it.
+  class AcceptNext final : public Trying<AcceptNext, std::unique_ptr<Stream>> {
+   public:
+    AcceptNext(Body& body, Listener& listener) : body_(body), listener_(listener) {}
+    Result<std::unique_ptr<Stream>> attempt_once() {
+      if (body_.is_full()) return fail(Fault::would_block);
+      return listener_.accept_now();
+    }
+    void park() { (body_.is_full() ? body_.room_ : listener_.acceptable()).join(*this); }
+    Activity activity() const override {
+      return {body_.is_full() ? "wait for a connection to end, before accepting at" : "accept",
+              to_string(listener_.endpoint())};
+    }
+
+   private:
+    Body& body_;
+    Listener& listener_;
+  };
+
+  bool is_full() const { return connections_ >= options_.limits.connections; }
+  Task<void> accept_from(Listener& listener);
+  void accept_the_rest(Listener& listener);
+  Io<void> story_of(std::unique_ptr<Stream> stream);
+  void ended(Guest& guest, const Result<void>& result);
+  Task<void> let_finish();
+  Task<void> cut_the_rest();
+  void destroy_guests();
+  void report(const std::string& peer, const Error& error);
+
+  Network& network_;
+  Loop& loop_;
+  Handler handler_;
+  std::shared_ptr<Workers> workers_;
+  ServerOptions options_;
+  ServerCounts counts_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  PerAddress per_address_;  // none is 0
+  std::size_t connections_ = 0;
+  bool draining_ = false;
+  bool cutting_ = false;
+  bool rest_is_cut_ = false;
+  Event changed_;  // a connection ended, or drain() was called
+  WaitList room_;  // acceptors, while it is full
+  StreamGuard guard_;
+  Scope acceptors_;
+  List<Guest, InServer> guests_;
+};
+
 /// One connection that is being served: its handler, and its place under the limits. Smaller than a
 /// coroutine around the handler would be.
-class Server::Guest final : public Root, public InServer {
+class Server::Body::Guest final : public Root, public InServer {
  public:
-  Guest(Server& server, PerAddress::iterator address, std::uint16_t port, Io<void> story)
-      : server_(server), address_(address), story_(std::move(story)), port_(port) {}
+  Guest(Body& body, PerAddress::iterator address, std::uint16_t port, Io<void> story)
+      : body_(body), address_(address), story_(std::move(story)), port_(port) {}
   Guest(const Guest&) = delete;
   ~Guest() {
-    --server_.connections_;
-    if (--address_->second == 0) server_.per_address_.erase(address_);
-    server_.room_.set();
-    server_.changed_.set();
+    --body_.connections_;
+    if (--address_->second == 0) body_.per_address_.erase(address_);
+    body_.room_.wake_all(body_.loop_);
+    body_.changed_.set();
   }
 
   static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
@@ -54,12 +129,11 @@ class Server::Guest final : public Root, public InServer {
 
   /// Starts the handler, from the loop.
   void run() override {
-    story_
-        .start({[](void* who) noexcept -> std::coroutine_handle<> {
-                  static_cast<Guest*>(who)->finished();
-                  return std::noop_coroutine();
-                },
-                this})
+    Continuation(story_.start({[](void* who) noexcept -> std::coroutine_handle<> {
+                                 static_cast<Guest*>(who)->finished();
+                                 return std::noop_coroutine();
+                               },
+                               this}))
         .resume();
   }
   const Awaited* awaited() const override { return story_.awaited(); }
@@ -71,41 +145,33 @@ class Server::Guest final : public Root, public InServer {
 
  private:
   void finished() noexcept {
-    Result<void> over;
+    Result<void> result;
     try {
-      over = story_.take();
-    } catch (const std::exception& thrown) {
-      over = std::unexpected(Error(Fault::system, "serve").with_note(thrown.what()));
+      result = story_.take();
     } catch (...) {
-      over = std::unexpected(Error(Fault::system, "serve").with_note("an unknown exception"));
+      result = std::unexpected(thrown_error("serve"));
     }
-    server_.ended(*this, std::move(over));  // destroys this
+    body_.ended(*this, result);  // destroys this
   }
 
-  Server& server_;
+  Body& body_;
   PerAddress::iterator address_;
   Io<void> story_;
   std::uint16_t port_;
 };
 
-Server::Server(Network& network, Handler handler, ServerOptions options)
+Server::Body::Body(Network& network, Handler handler, std::shared_ptr<Workers> workers,
+                   ServerOptions options)
     : network_(network),
       loop_(network.loop()),
       handler_(std::move(handler)),
+      workers_(std::move(workers)),
       options_(std::move(options)),
-      sweeper_(*this),
+      guard_(loop_, options_.limits, counts_),
       acceptors_(loop_) {}
 
-Server::Server(Network& network, std::shared_ptr<Workers> workers, ServerOptions options)
-    : Server(network, Handler(), std::move(options)) {
-  workers_ = std::move(workers);
-}
-
-Server::~Server() {
-  while (!guests_.empty()) delete &guests_.pop_front();
-}
-
-Result<Endpoint> Server::listen(const Endpoint& at) {
+Result<Endpoint> Server::Body::listen(const Endpoint& at) {
+  if (draining_) return fail(Fault::closed, "listen", to_string(at));
   auto listener = network_.listen(at, options_.listen);
   if (!listener) return std::unexpected(std::move(listener.error()));
   Endpoint real = (*listener)->endpoint();
@@ -114,76 +180,41 @@ Result<Endpoint> Server::listen(const Endpoint& at) {
   return real;
 }
 
-Io<Endpoint> Server::listen(std::string at) {
+Io<Endpoint> Server::Body::listen(std::string at) {
   auto endpoint = co_await attempt(parse_endpoint(at));
   auto lookup = resolved(network_, std::move(endpoint));
   endpoint = co_await attempt(std::move(lookup));
   co_return listen(endpoint);
 }
 
-Task<ServerCounts> Server::run() {
-  while (!draining_ && (!listeners_.empty() || connections_ != 0)) {
-    changed_.reset();
-    co_await changed_.wait();
-  }
-  if (!listeners_.empty()) {
-    for (const auto& listener : listeners_) listener->close();
-    auto ended = acceptors_.join();
-    co_await ended;
-  }
-  if (workers_ != nullptr && draining_) workers_->drain();
-  const Instant deadline = loop_.now() + options_.drain;
-  while (connections_ != 0 && !cutting_ && loop_.now() < deadline) {
-    changed_.reset();
-    co_await within(std::min(deadline - loop_.now(), options_.drain_quiet / 4), changed_.wait());
-    streams_.for_each([&](GuardedStream& stream) {
-      if (loop_.now() - stream.last_moved() >= options_.drain_quiet) stream.end_input();
-    });
-  }
-  counts_.cut += connections_;
-  while (!guests_.empty()) delete &guests_.pop_front();
-  co_return counts_;
-}
-
-void Server::drain() {
-  draining_ = true;
-  changed_.set();
-}
-
-void Server::cut() {
-  cutting_ = true;
-  drain();
-}
-
-Task<void> Server::accept_from(Listener& listener) {
-  for (;;) {
-    while (connections_ >= options_.limits.connections) {
-      room_.reset();
-      co_await room_.wait();
-    }
-    auto accepted = co_await accept(listener);
-    if (!accepted) {
-      if (accepted.error() == Fault::closed) co_return;
-      // Out of descriptors, or worse: the connection waits in the queue, and so do we.
-      if (accepted.error() != Fault::exhausted) report({}, accepted.error());
-      co_await sleep(exhausted_pause);
+Task<void> Server::Body::accept_from(Listener& listener) {
+  for (bool told = false;;) {
+    auto accepted = co_await AcceptNext(*this, listener);
+    if (accepted) {
+      told = false;
+      adopt(std::move(*accepted));
       continue;
     }
-    adopt(std::move(*accepted));
+    if (accepted.error() == Fault::closed) co_return;
+    // Out of descriptors, or worse: the connection waits in the queue, and so do we.
+    if (!std::exchange(told, true)) report({}, accepted.error());
+    co_await sleep(exhausted_pause);
   }
 }
 
-void Server::adopt(std::unique_ptr<Stream> stream) {
+void Server::Body::adopt(std::unique_ptr<Stream> stream) {
   // Peers behind Unix sockets have no address: they are bounded by the limit for all together.
   const Address peer = stream->peer();
   std::optional<IpAddress> ip;
   if (peer.is_ip()) ip = peer.ip().unmapped();
-  const auto address = per_address_.try_emplace(ip, 0).first;
-  if (ip && address->second >= options_.limits.connections_per_address) {
+  auto address = per_address_.find(ip);
+  const std::size_t others = address == per_address_.end() ? 0 : address->second;
+  if (ip && others >= options_.limits.connections_per_address) {
     ++counts_.refused;
     stream->abort();
     return;
   }
+  if (others == 0) address = per_address_.emplace(ip, 0).first;
   ++address->second;
   ++connections_;
   ++counts_.accepted;
@@ -193,70 +224,117 @@ void Server::adopt(std::unique_ptr<Stream> stream) {
   loop_.schedule(*guest);
 }
 
-Io<void> Server::story_of(std::unique_ptr<Stream> stream) {
-  if (workers_ != nullptr) return workers_->serve(std::move(stream));
-  auto guarded = std::make_unique<GuardedStream>(std::move(stream), loop_);
-  streams_.push_back(*guarded);
-  sweep_later();
-  return handler_(std::move(guarded));
+Io<void> Server::Body::story_of(std::unique_ptr<Stream> stream) {
+  try {
+    if (workers_ != nullptr) return workers_->serve(std::move(stream));
+    return handler_(guard_.guard(std::move(stream)));
+  } catch (...) {  // no coroutine, then
+    return failed(thrown_error("serve"));
+  }
 }
 
-void Server::ended(Guest& guest, Result<void> over) {
+void Server::Body::ended(Guest& guest, const Result<void>& result) {
+  if (rest_is_cut_) {  // and it was counted as that
+    delete &guest;
+    return;
+  }
   ++counts_.finished;
-  if (!over) {
+  if (!result) {
     ++counts_.failed;
-    report(guest.peer(), over.error());
+    report(guest.peer(), result.error());
   }
   delete &guest;
 }
 
-void Server::report(const std::string& peer, const Error& error) {
+void Server::Body::report(const std::string& peer, const Error& error) {
   if (options_.on_error) options_.on_error(peer, error);
 }
 
-void Server::sweep_later() {
-  if (!sweeper_.armed()) loop_.arm(sweeper_, loop_.now() + options_.limits.idle);
+Task<ServerCounts> Server::Body::run() {
+  while (!draining_ && (!listeners_.empty() || connections_ != 0)) {
+    changed_.reset();
+    co_await changed_.wait();
+  }
+  acceptors_.cancel();
+  auto ended = acceptors_.join();
+  co_await ended;
+  for (const auto& listener : listeners_) {
+    if (!cutting_) accept_the_rest(*listener);
+    listener->close();
+  }
+  if (workers_ != nullptr && draining_) workers_->drain();
+  auto finishing = let_finish();
+  co_await finishing;
+  auto cutting = cut_the_rest();
+  co_await cutting;
+  co_return counts_;
 }
 
-/// Ends the connections that do not move, and finds out when to look again.
-void Server::sweep() {
-  Instant next = Instant::max();
-  std::size_t unsent = 0;
-  std::vector<GuardedStream*> condemned;
-  streams_.for_each([&](GuardedStream& stream) {
-    const Verdict verdict = stream.judge(options_.limits);
-    if (verdict != Verdict::fine) {
-      ++(verdict == Verdict::idle ? counts_.idle : counts_.slow);
-      condemned.push_back(&stream);
-      return;
+/// Those whose connection was complete before we stopped listening are served: closing the listener
+/// would reset them.
+void Server::Body::accept_the_rest(Listener& listener) {
+  while (!is_full()) {
+    auto accepted = listener.accept_now();
+    if (!accepted) return;
+    adopt(std::move(*accepted));
+  }
+}
+
+Task<void> Server::Body::let_finish() {
+  const Instant deadline = later(loop_.now(), options_.drain);
+  const Duration look_again = std::clamp<Duration>(options_.drain_quiet / 4, 10ms, 250ms);
+  while (connections_ != 0 && !cutting_ && loop_.now() < deadline) {
+    guard_.end_quiet(options_.drain_quiet);
+    changed_.reset();
+    co_await within(std::min(deadline - loop_.now(), look_again), changed_.wait());
+  }
+}
+
+Task<void> Server::Body::cut_the_rest() {
+  counts_.cut += connections_;
+  rest_is_cut_ = true;
+  guard_.drop_when_closed();
+  if (workers_ != nullptr && connections_ != 0) {
+    workers_->cut();
+    const Instant deadline = later(loop_.now(), cut_time_max);
+    while (connections_ != 0 && loop_.now() < deadline) {
+      changed_.reset();
+      co_await within(deadline - loop_.now(), changed_.wait());
     }
-    unsent += stream.unsent();
-    next = std::min(next, stream.next_judgement(options_.limits));
-  });
-  for (GuardedStream* stream : condemned) {
-    stream->leave();
-    stream->abort();
   }
-  if (unsent > options_.limits.unsent_bytes) shed_unsent();
-  if (unsent != 0) next = std::min(next, loop_.now() + unsent_gap);
-  if (next != Instant::max()) loop_.arm(sweeper_, std::max(next, loop_.now() + sweep_gap_min));
+  destroy_guests();
 }
 
-/// Ends those that let the most wait, until what waits fits.
-void Server::shed_unsent() {
-  std::multimap<std::size_t, GuardedStream*, std::greater<>> waiting;  // equal ones: oldest first
-  std::size_t unsent = 0;
-  streams_.for_each([&](GuardedStream& stream) {
-    if (stream.unsent() != 0) waiting.emplace(stream.unsent(), &stream);
-    unsent += stream.unsent();
-  });
-  for (const auto& [bytes, stream] : waiting) {
-    if (unsent <= options_.limits.unsent_bytes) return;
-    unsent -= bytes;
-    ++counts_.slow;
-    stream->leave();
-    stream->abort();
-  }
+void Server::Body::destroy_guests() {
+  const Loop::Entered entered(loop_);  // what they held may wake somebody
+  while (!guests_.empty()) delete &guests_.pop_front();
 }
+
+void Server::Body::drain() {
+  draining_ = true;
+  changed_.set();
+}
+
+void Server::Body::cut() {
+  cutting_ = true;
+  drain();
+}
+
+Server::Server(Network& network, Handler handler, ServerOptions options)
+    : body_(std::make_unique<Body>(network, std::move(handler), nullptr, std::move(options))) {}
+
+Server::Server(Network& network, std::shared_ptr<Workers> workers, ServerOptions options)
+    : body_(std::make_unique<Body>(network, Handler(), std::move(workers), std::move(options))) {}
+
+Server::~Server() = default;
+
+Result<Endpoint> Server::listen(const Endpoint& at) { return body_->listen(at); }
+Io<Endpoint> Server::listen(std::string at) { return body_->listen(std::move(at)); }
+void Server::adopt(std::unique_ptr<Stream> stream) { body_->adopt(std::move(stream)); }
+Task<ServerCounts> Server::run() { return body_->run(); }
+void Server::drain() { body_->drain(); }
+void Server::cut() { body_->cut(); }
+const ServerCounts& Server::counts() const { return body_->counts(); }
+std::size_t Server::connections() const { return body_->connections(); }
 
 }  // namespace koine

@@ -11,29 +11,25 @@
 // It knows no world: the network may be the kernel's or a simulated one. What a real program adds
 // (signals, several cores, threads and processes) is in koine/koine.h.
 //
-// Drain: the listeners close; connections go on; one that has been quiet for `drain_quiet` sees the
-// end of its input, so a handler that waits for the next request ends; when the time is up, what
-// still runs is cut and counted.
+// Drain: the listeners close once what waits in their queues is accepted; connections go on; one
+// that has been quiet for `drain_quiet` sees the end of its input, so a handler that waits for the
+// next request ends; when the time is up, what still runs is cut and counted.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "koine/app/guarded_stream.h"
 #include "koine/app/limits.h"
-#include "koine/async/event.h"
-#include "koine/async/scope.h"
 #include "koine/base/function.h"
 #include "koine/transport/network.h"
 
 namespace koine {
 
 /// Serves one connection. It owns the stream; when it ends the connection closes. An error it
-/// returns is counted and reported, and harms nobody else.
+/// returns, or an exception that leaves it, is counted and reported, and harms nobody else.
+///
+/// A connection that breaks a limit is dropped: what the handler does with it then fails with
+/// Fault::closed and a note that says which.
 using Handler = Function<Io<void>(std::unique_ptr<Stream>)>;
 
 /// Where a handler runs, if not as a coroutine on the server's own loop: see os/workers.h.
@@ -46,10 +42,14 @@ class Workers {
 
   /// The server drains: those that run should come to an end by themselves.
   virtual void drain() {}
+
+  /// Those that run are to end at once. The tasks of those that have not ended a second later are
+  /// destroyed.
+  virtual void cut() {}
 };
 
 struct ServerOptions {
-  Limits limits;
+  Limits limits = {};
 
   /// How long a draining server lets its connections go on.
   Duration drain = 10s;
@@ -57,10 +57,11 @@ struct ServerOptions {
   /// While draining: a connection without movement for so long has nothing more to say.
   Duration drain_quiet = 1s;
 
-  ListenOptions listen;
+  ListenOptions listen = {};
 
-  /// Called for each connection that ended with an error: who, and why. For logs.
-  Function<void(const std::string& peer, const Error& error)> on_error;
+  /// Called for each connection that ended with an error: who, and why. For logs. Without a name it
+  /// is about accepting: running out of descriptors, for one, which is told once.
+  Function<void(const std::string& peer, const Error& error)> on_error = {};
 };
 
 class Server {
@@ -73,15 +74,19 @@ class Server {
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  /// Cancels what still runs. No task of run() or listen() may be left then.
   ~Server();
 
-  /// Listens there too: the real endpoint. Before or during run(). The host must not be a name.
+  /// Listens there too, and accepts from now on: the real endpoint. The host must not be a name.
+  /// Fault::closed once it drains.
   Result<Endpoint> listen(const Endpoint& at);
 
   /// The same from text, with names resolved.
   Io<Endpoint> listen(std::string at);
 
-  /// Serves a connection that was accepted elsewhere.
+  /// Serves a connection that was accepted elsewhere, however many there are already; one from an
+  /// address that has too many is refused like any other.
   void adopt(std::unique_ptr<Stream> stream);
 
   /// Serves until it has drained; what happened in all. A server without a listener ends when its
@@ -91,50 +96,15 @@ class Server {
   /// Stops accepting, lets the connections finish, then ends run().
   void drain();
 
-  /// The same without letting them: what runs now is cut.
+  /// The same without letting them: what runs now is cut. Peers see a reset, never a proper end.
   void cut();
 
-  const ServerCounts& counts() const { return counts_; }
-  std::size_t connections() const { return connections_; }
+  const ServerCounts& counts() const;
+  std::size_t connections() const;
 
  private:
-  class Sweeper final : public Timer {
-   public:
-    explicit Sweeper(Server& server) : server_(server) {}
-    void run() override { server_.sweep(); }
-
-   private:
-    Server& server_;
-  };
-  class Guest;
-  struct InServer : ListNode {};
-  using PerAddress = std::map<std::optional<IpAddress>, std::size_t>;  // nothing: no IP address
-
-  Task<void> accept_from(Listener& listener);
-  Io<void> story_of(std::unique_ptr<Stream> stream);
-  void ended(Guest& guest, Result<void> over);
-  void sweep();
-  void sweep_later();
-  void shed_unsent();
-  void report(const std::string& peer, const Error& error);
-
-  Network& network_;
-  Loop& loop_;
-  Handler handler_;
-  std::shared_ptr<Workers> workers_;
-  ServerOptions options_;
-  ServerCounts counts_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
-  PerAddress per_address_;
-  std::size_t connections_ = 0;
-  bool draining_ = false;
-  bool cutting_ = false;
-  Event changed_;  // a connection ended, or drain() was called
-  Event room_;     // a connection ended
-  List<GuardedStream> streams_;
-  Sweeper sweeper_;
-  Scope acceptors_;
-  List<Guest, InServer> guests_;
+  class Body;
+  std::unique_ptr<Body> body_;
 };
 
 }  // namespace koine

@@ -1,17 +1,44 @@
 #include "koine/os/shards.h"
 
+#include <latch>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 namespace koine::os {
 
 /// A reactor belongs to the thread that makes it (io_uring insists), so each thread makes its own.
-struct Shards::OneLoop {
-  std::mutex mutex;
-  Reactor* reactor = nullptr;           // while its thread runs it
-  std::vector<Function<void()>> early;  // posted before that
-  bool ended = false;
+class Shards::OneLoop {
+ public:
+  void begin(Reactor& reactor) {
+    const std::lock_guard lock(mutex_);
+    reactor_ = &reactor;
+    for (auto& message : early_) reactor.post(std::move(message));
+    early_.clear();
+  }
+  void post(Function<void()> message) {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return;
+    if (reactor_ == nullptr) {
+      early_.push_back(std::move(message));
+    } else {
+      reactor_->post(std::move(message));
+    }
+  }
+  /// What is posted from now on is dropped.
+  void end() {
+    const std::lock_guard lock(mutex_);
+    reactor_ = nullptr;
+    early_.clear();
+    ended_ = true;
+  }
+
+ private:
+  std::mutex mutex_;
+  Reactor* reactor_ = nullptr;           // while its thread runs it
+  std::vector<Function<void()>> early_;  // posted before that
+  bool ended_ = false;
 };
 
 namespace {
@@ -25,6 +52,10 @@ class FirstError {
       number_ = number;
       error_ = std::move(error);
     }
+  }
+  bool noted() {
+    const std::lock_guard lock(mutex_);
+    return error_.has_value();
   }
   Result<void> result() {
     if (error_) return std::unexpected(std::move(*error_));
@@ -53,47 +84,39 @@ Result<std::unique_ptr<Shards>> Shards::make(std::size_t count, const ReactorOpt
 
 Result<void> Shards::run(Function<Io<void>(Shard&)> story) {
   FirstError first;
+  std::latch all_are_made(static_cast<std::ptrdiff_t>(loops_.size()));
   const auto run_one = [&](std::size_t number) {
     OneLoop& mine = *loops_[number];
     auto reactor = Reactor::make(options_);
-    if (!reactor) {
-      first.note(number, std::move(reactor.error()));
-      const std::lock_guard lock(mine.mutex);
-      mine.ended = true;
-      return;
-    }
+    if (!reactor) first.note(number, std::move(reactor.error()));
+    all_are_made.arrive_and_wait();
+    // Either all begin or none: each may count on the others to hear what it posts.
+    if (first.noted()) return mine.end();
     Network network(**reactor);
     Shard shard{.number = number, .reactor = **reactor, .network = network};
-    {
-      const std::lock_guard lock(mine.mutex);
-      mine.reactor = reactor->get();
-      for (auto& message : mine.early) mine.reactor->post(std::move(message));
-      mine.early.clear();
-    }
+    mine.begin(**reactor);
     if (auto ended = (*reactor)->run(story(shard)); !ended)
       first.note(number, std::move(ended.error()));
     (*reactor)->linger_out();
-    const std::lock_guard lock(mine.mutex);
-    mine.reactor = nullptr;
-    mine.ended = true;
+    mine.end();
   };
   std::vector<std::thread> threads;
-  for (std::size_t number = 1; number < loops_.size(); ++number)
-    threads.emplace_back(run_one, number);
+  for (std::size_t number = 1; number < loops_.size(); ++number) {
+    try {
+      threads.emplace_back(run_one, number);
+    } catch (const std::system_error& failed) {
+      first.note(number, Error(Fault::exhausted, "start a thread", {}, failed.code().value()));
+      loops_[number]->end();
+      all_are_made.count_down();
+    }
+  }
   run_one(0);
   for (std::thread& thread : threads) thread.join();
   return first.result();
 }
 
 void Shards::post(std::size_t number, Function<void()> message) {
-  OneLoop& one = *loops_[number];
-  const std::lock_guard lock(one.mutex);
-  if (one.ended) return;
-  if (one.reactor == nullptr) {
-    one.early.push_back(std::move(message));
-  } else {
-    one.reactor->post(std::move(message));
-  }
+  loops_[number]->post(std::move(message));
 }
 
 }  // namespace koine::os

@@ -36,7 +36,8 @@ class Shards {
   std::size_t count() const { return loops_.size(); }
 
   /// Calls `story` on every shard and returns when all have ended: the first error, by number. An
-  /// error of one does not end the others; tell them with post().
+  /// error of one does not end the others; tell them with post(). If a thread or a reactor cannot
+  /// be made, none begins. It runs once.
   Result<void> run(Function<Io<void>(Shard&)> story);
 
   /// Runs `message` on the loop of shard `number`, from any thread, while run() runs. What arrives
@@ -44,7 +45,7 @@ class Shards {
   void post(std::size_t number, Function<void()> message);
 
  private:
-  struct OneLoop;
+  class OneLoop;
   Shards();
 
   ReactorOptions options_;

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <ctime>
+
 #include "koine/os/fault_of.h"
 #include "koine/os/system.h"
 
@@ -18,12 +20,19 @@ sigset_t set_of(std::initializer_list<int> signals) {
 
 }  // namespace
 
-BlockedSignals::BlockedSignals(std::initializer_list<int> signals) {
-  const sigset_t set = set_of(signals);
-  ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+BlockedSignals::BlockedSignals(std::initializer_list<int> signals) : blocked_(set_of(signals)) {
+  ::pthread_sigmask(SIG_BLOCK, &blocked_, &before_);
+  for (const int signal : signals) {
+    if (sigismember(&before_, signal) == 1) sigdelset(&blocked_, signal);
+  }
 }
 
-BlockedSignals::~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+BlockedSignals::~BlockedSignals() {
+  const timespec at_once{};
+  while (::sigtimedwait(&blocked_, nullptr, &at_once) > 0) {
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
 
 Result<std::unique_ptr<Signals>> Signals::make(Reactor& reactor,
                                                std::initializer_list<int> signals) {
@@ -36,10 +45,6 @@ Result<std::unique_ptr<Signals>> Signals::make(Reactor& reactor,
     return std::unexpected(std::move(watched.error()));
   made->watched_ = true;
   return made;
-}
-
-Signals::~Signals() {
-  if (watched_) reactor_.unwatch(watcher_);
 }
 
 Result<int> Signals::Next::attempt_once() {

@@ -10,9 +10,9 @@
 
 namespace koine::os {
 
-/// Keeps signals from this thread, and from the threads that it starts, as long as it lives. A
-/// signal goes to any thread that does not block it, so a program that takes signals over blocks
-/// them in main, before it starts threads.
+/// Keeps signals from ending the process as long as it lives: they are blocked in the calling
+/// thread, and in the threads that it starts from now on. One that came meanwhile is forgotten in
+/// the end, unless it was blocked before.
 class BlockedSignals {
  public:
   explicit BlockedSignals(std::initializer_list<int> signals);
@@ -21,18 +21,22 @@ class BlockedSignals {
   ~BlockedSignals();
 
  private:
-  sigset_t before_;
+  sigset_t blocked_;  // by us
+  sigset_t before_;   // the mask to go back to
 };
 
-/// Takes the given signals of this process over as long as it lives; all other threads have to
-/// block them (BlockedSignals). One per process and signal.
+/// Takes the given signals of this process over as long as it lives. They are blocked in the
+/// calling thread, and so in the threads that it starts; where there are threads already, a signal
+/// may reach one of them, unless they inherited BlockedSignals. One per process and signal.
 class Signals {
  public:
   static Result<std::unique_ptr<Signals>> make(Reactor& reactor,
                                                std::initializer_list<int> signals);
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
-  ~Signals();
+  ~Signals() {
+    if (watched_) reactor_.unwatch(watcher_);
+  }
 
   class [[nodiscard]] Next final : public Trying<Next, int> {
    public:
@@ -50,11 +54,11 @@ class Signals {
 
  private:
   Signals(Reactor& reactor, std::initializer_list<int> signals)
-      : blocked_(signals), reactor_(reactor) {}
+      : reactor_(reactor), blocked_(signals) {}
 
-  BlockedSignals blocked_;
   Reactor& reactor_;
   Watcher watcher_;
+  BlockedSignals blocked_;
   Fd fd_;
   bool watched_ = false;
 };

@@ -1,0 +1,267 @@
+#include "koine/app/stream_guard.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "koine/async/loop.h"
+
+namespace koine {
+namespace {
+
+/// Sweeps look at every connection; they are never closer together.
+constexpr Duration sweep_gap_min = 100ms;
+
+/// While output waits, progress is looked at this often.
+constexpr Duration unsent_gap = 1s;
+
+enum class Verdict : std::uint8_t { fine, idle, slow, takes_slowly };
+
+std::string words_of(Verdict verdict, const Limits& limits) {
+  const auto seconds = std::chrono::round<std::chrono::seconds>(limits.idle).count();
+  const std::string time = " for " + std::to_string(seconds) + " s";
+  const auto rate = [](std::uint64_t bytes) { return std::to_string(bytes) + " bytes per second"; };
+  if (verdict == Verdict::idle) return "no byte moved" + time;
+  if (verdict == Verdict::slow) return "fewer than " + rate(limits.bytes_per_second_min) + time;
+  return "the peer took fewer than " + rate(limits.taken_bytes_per_second_min) + time;
+}
+
+}  // namespace
+
+/// There is one for each connection, so it is kept small.
+class StreamGuard::Guarded final : public Stream, public ListNode {
+ public:
+  Guarded(std::unique_ptr<Stream> inner, StreamGuard& guard)
+      : inner_(std::move(inner)),
+        guard_(&guard),
+        last_moved_(guard.loop_.now()),
+        window_begins_(guard.loop_.now()) {}
+  ~Guarded() override {
+    release();
+    if (drop_when_closed_) inner_->abort();
+  }
+
+  Result<std::size_t> read_now(MutableBytes into) override {
+    if (end_told_) return std::size_t{0};
+    auto count = inner_->read_now(into);
+    if (count) {
+      moved(*count);
+    } else if (input_ended_ && count.error() == Fault::would_block) {
+      end_told_ = true;
+      return std::size_t{0};
+    }
+    return explained(std::move(count));
+  }
+  Result<Buffer> receive_now() override {
+    if (end_told_) return Buffer();
+    auto buffer = inner_->receive_now();
+    if (buffer) {
+      moved(buffer->size());
+    } else if (input_ended_ && buffer.error() == Fault::would_block) {
+      end_told_ = true;
+      return Buffer();
+    }
+    return explained(std::move(buffer));
+  }
+  Result<std::size_t> write_now(Bytes from) override {
+    auto count = inner_->write_now(from);
+    if (count) {
+      moved(*count);
+      judged_last_ = false;
+      if (waiting_ != nullptr) waiting_->written += *count;
+      look_at_unsent();
+    }
+    return explained(std::move(count));
+  }
+  Result<void> flush_now() override { return explained(inner_->flush_now()); }
+  std::size_t unsent() const override { return inner_->unsent(); }
+  Result<void> finish() override { return explained(inner_->finish()); }
+  void abort() override {
+    inner_->abort();
+    look_at_unsent();
+  }
+  WaitList& readable() override { return inner_->readable(); }
+  WaitList& writable() override { return inner_->writable(); }
+  Address local() const override { return inner_->local(); }
+  Address peer() const override { return inner_->peer(); }
+  std::string name() const override { return inner_->name(); }
+
+  Verdict judge(const Limits& limits) {
+    // Output that left is movement too, though nobody called us for it. Only if all of it has left
+    // since it was written, then it did so at the end of that turn: that was no news.
+    const std::uint32_t before = unsent_seen_;
+    look_at_unsent();
+    if (unsent_seen_ < before && (unsent_seen_ != 0 || judged_last_)) moved(before - unsent_seen_);
+    judged_last_ = true;
+    const Instant now = guard_->loop_.now();
+    if (now - last_moved_ >= limits.idle) return Verdict::idle;
+    if (takes_too_slowly(now, limits)) return Verdict::takes_slowly;
+    if (now - window_begins_ < limits.idle) return Verdict::fine;
+    const auto wanted = expected(limits.bytes_per_second_min, now - window_begins_);
+    if (static_cast<double>(std::exchange(moved_bytes_, 0)) < wanted) return Verdict::slow;
+    window_begins_ = now;
+    return Verdict::fine;
+  }
+  /// Before this, judge() has nothing new to say unless bytes stop moving.
+  Instant next_judgement(const Limits& limits) const {
+    return later(std::min(last_moved_, window_begins_), limits.idle);
+  }
+
+  Instant last_moved() const { return last_moved_; }
+  std::size_t unsent_seen() const { return unsent_seen_; }
+
+  void end_input() {
+    if (std::exchange(input_ended_, true)) return;
+    inner_->readable().wake_all(guard_->loop_);
+  }
+  void drop_when_closed() { drop_when_closed_ = true; }
+
+  /// Ends it, and says why.
+  void condemn(std::string why) {
+    why_ = std::make_unique<std::string>(std::move(why));
+    release();
+    inner_->abort();
+  }
+  /// It is guarded no more.
+  void release() {
+    leave();
+    if (guard_ != nullptr) guard_->unsent_changed(unsent_seen_, 0);
+    guard_ = nullptr;
+  }
+
+ private:
+  void moved(std::size_t bytes) {
+    if (guard_ == nullptr) return;
+    moved_bytes_ += bytes;
+    last_moved_ = guard_->loop_.now();
+  }
+  void look_at_unsent() {
+    if (guard_ == nullptr) return;
+    const auto unsent = static_cast<std::uint32_t>(inner_->unsent());
+    guard_->unsent_changed(std::exchange(unsent_seen_, unsent), unsent);
+  }
+  static double expected(std::uint64_t bytes_per_second, Duration time) {
+    return static_cast<double>(bytes_per_second) * std::chrono::duration<double>(time).count();
+  }
+  bool takes_too_slowly(Instant now, const Limits& limits) {
+    if (unsent_seen_ == 0) {
+      waiting_ = nullptr;
+    } else if (waiting_ == nullptr) {
+      waiting_ = std::make_unique<Waiting>(now, unsent_seen_);
+    } else if (now - waiting_->begins >= limits.idle) {
+      const std::uint64_t taken = waiting_->written - unsent_seen_;
+      const Duration time = now - waiting_->begins;
+      if (static_cast<double>(taken) < expected(limits.taken_bytes_per_second_min, time))
+        return true;
+      *waiting_ = Waiting{now, unsent_seen_};
+    }
+    return false;
+  }
+  template <class T>
+  Result<T> explained(Result<T> result) const {
+    if (!result && why_ != nullptr && result.error() == Fault::closed)
+      return std::unexpected(std::move(result.error()).with_note(*why_));
+    return result;
+  }
+
+  /// While output waits: since when, and what was written since, or waited then.
+  struct Waiting {
+    Instant begins;
+    std::uint64_t written;
+  };
+
+  std::unique_ptr<Stream> inner_;
+  StreamGuard* guard_;
+  std::unique_ptr<std::string> why_;  // it was ended
+  std::unique_ptr<Waiting> waiting_;
+  Instant last_moved_;
+  Instant window_begins_;
+  std::uint64_t moved_bytes_ = 0;  // in this window, both ways
+  std::uint32_t unsent_seen_ = 0;  // when we last looked: our part of the guard's sum
+  bool judged_last_ = false;       // that was to judge, not to write
+  bool input_ended_ = false;
+  bool end_told_ = false;  // and an end stays an end
+  bool drop_when_closed_ = false;
+};
+
+StreamGuard::~StreamGuard() {
+  std::vector<Guarded*> left;
+  streams_.for_each([&](Guarded& stream) { left.push_back(&stream); });
+  for (Guarded* stream : left) stream->release();
+}
+
+std::unique_ptr<Stream> StreamGuard::guard(std::unique_ptr<Stream> stream) {
+  auto guarded = std::make_unique<Guarded>(std::move(stream), *this);
+  streams_.push_back(*guarded);
+  sweep_by(later(loop_.now(), limits_.idle));
+  return guarded;
+}
+
+void StreamGuard::end_quiet(Duration quiet) {
+  streams_.for_each([&](Guarded& stream) {
+    if (loop_.now() - stream.last_moved() >= quiet) stream.end_input();
+  });
+}
+
+void StreamGuard::drop_when_closed() {
+  streams_.for_each([](Guarded& stream) { stream.drop_when_closed(); });
+}
+
+void StreamGuard::unsent_changed(std::size_t before, std::size_t now) {
+  unsent_bytes_ += now - before;
+  if (now > before && unsent_bytes_ > limits_.unsent_bytes)
+    sweep_by(std::max(loop_.now(), later(swept_, sweep_gap_min)));
+}
+
+void StreamGuard::sweep_by(Instant when) {
+  if (!armed() || deadline() > when) loop_.arm(*this, when);
+}
+
+/// Ends the connections that do not move, and finds out when to look again.
+void StreamGuard::run() {
+  swept_ = loop_.now();
+  Instant next = Instant::max();
+  std::vector<std::pair<Guarded*, Verdict>> condemned;
+  streams_.for_each([&](Guarded& stream) {
+    const Verdict verdict = stream.judge(limits_);
+    if (verdict == Verdict::fine) {
+      next = std::min(next, stream.next_judgement(limits_));
+    } else {
+      condemned.emplace_back(&stream, verdict);
+    }
+  });
+  for (const auto& [stream, verdict] : condemned) {
+    ++(verdict == Verdict::idle ? counts_.idle : counts_.slow);
+    stream->condemn(words_of(verdict, limits_));
+  }
+  if (unsent_bytes_ > limits_.unsent_bytes) shed_unsent();
+  if (unsent_bytes_ != 0) next = std::min(next, later(loop_.now(), unsent_gap));
+  if (next != Instant::max()) sweep_by(std::max(next, later(loop_.now(), sweep_gap_min)));
+}
+
+/// Ends those that let the most wait, until what waits fits.
+void StreamGuard::shed_unsent() {
+  struct Waiting {
+    std::size_t bytes;
+    std::size_t age;  // of equal ones the oldest goes first
+    Guarded* stream;
+    bool operator<(const Waiting& other) const {
+      return bytes != other.bytes ? bytes > other.bytes : age < other.age;
+    }
+  };
+  std::vector<Waiting> waiting;
+  streams_.for_each([&](Guarded& stream) {
+    if (stream.unsent_seen() != 0)
+      waiting.push_back({stream.unsent_seen(), waiting.size(), &stream});
+  });
+  std::sort(waiting.begin(), waiting.end());
+  for (const Waiting& most : waiting) {
+    if (unsent_bytes_ <= limits_.unsent_bytes) return;
+    ++counts_.slow;
+    most.stream->condemn(
+        "too much waits to be sent, and most of it here: " + std::to_string(most.bytes) + " bytes");
+  }
+}
+
+}  // namespace koine
