@@ -10,33 +10,11 @@
 
 #include "koine/async/within.h"
 #include "koine/os/each_multiplexer_test.h"
+#include "koine/os/few_descriptors_test.h"
 #include "koine/os/network.h"
 
 namespace koine::os {
 namespace {
-
-/// While it lives, not one more descriptor can be had.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
-    const Fd lowest(::dup(0));
-    rlimit few = before_;
-    few.rlim_cur = static_cast<rlim_t>(lowest.get());
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
-  }
-  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
-/// UBSan's vptr check calls memory bad that it cannot look at through a pipe of its own.
-#if defined(__clang__)
-constexpr bool sanitizer_needs_descriptors = __has_feature(undefined_behavior_sanitizer);
-#else
-constexpr bool sanitizer_needs_descriptors = false;
-#endif
 
 using SocketListenerTest = OnEachMultiplexer;
 
@@ -51,7 +29,7 @@ TEST_P(SocketListenerTest, SaysThatDescriptorsAreExhaustedAndAcceptsOnceThereIsO
   auto ours = reactor().run(network.connect(*(*listener)->endpoint().address(), Transport::tcp));
   ASSERT_TRUE(ours) << to_string(ours.error());
   {
-    const NoDescriptors none;
+    const FewDescriptors none(0);
     // Each attempt says so at once: to wait before the next is the business of whoever accepts.
     for (int attempt = 0; attempt < 3; ++attempt) {
       const auto accepted = reactor().run(within(30s, accept(**listener)));
@@ -73,7 +51,7 @@ TEST_P(SocketListenerTest, ConnectingAndListeningSayThatDescriptorsAreExhausted)
   Network network(reactor());
   auto listener = network.listen(Endpoint::tcp(loopback_v4, 0));
   ASSERT_TRUE(listener);
-  const NoDescriptors none;
+  const FewDescriptors none(0);
   const auto stream =
       reactor().run(network.connect(*(*listener)->endpoint().address(), Transport::tcp));
   ASSERT_FALSE(stream);
