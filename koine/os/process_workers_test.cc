@@ -16,11 +16,11 @@ namespace koine::os {
 namespace {
 
 using testing::AllOf;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 
 class ProcessWorkers : public testing::Test {
  protected:
@@ -81,11 +81,12 @@ TEST_F(ProcessWorkers, MayCrashWithoutHarmingOthersAndTheErrorNamesTheSignal) {
     auto reading = read_to_end(*bystander);
     EXPECT_NE(co_await attempt(std::move(reading)), "");
     co_await attempt(server.guests.join());
-    EXPECT_THAT(server.errors,
-                ElementsAre(HasSubstr("killed by signal 11 (Segmentation fault)"),
-                            HasSubstr("killed by signal 6 (Aborted)"), HasSubstr("exit status 3"),
-                            HasSubstr("understand you: malformed"),
-                            HasSubstr("serve: failed: out of patience")));
+    EXPECT_THAT(
+        server.errors,
+        UnorderedElementsAre(HasSubstr("killed by signal 11 (Segmentation fault)"),
+                             HasSubstr("killed by signal 6 (Aborted)"), HasSubstr("exit status 3"),
+                             HasSubstr("understand you: malformed"),
+                             HasSubstr("serve: failed: out of patience")));
     EXPECT_THAT(server.errors, testing::Each(StartsWith("serve in process ")));
     co_return {};
   });

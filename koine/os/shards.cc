@@ -1,5 +1,6 @@
 #include "koine/os/shards.h"
 
+#include <atomic>
 #include <latch>
 #include <mutex>
 #include <optional>
@@ -53,10 +54,6 @@ class FirstError {
       error_ = std::move(error);
     }
   }
-  bool noted() {
-    const std::lock_guard lock(mutex_);
-    return error_.has_value();
-  }
   Result<void> result() {
     if (error_) return std::unexpected(std::move(*error_));
     return {};
@@ -84,14 +81,19 @@ Result<std::unique_ptr<Shards>> Shards::make(std::size_t count, const ReactorOpt
 
 Result<void> Shards::run(Function<Io<void>(Shard&)> story) {
   FirstError first;
+  // Either all begin or none: each may count on the others to hear what it posts. An error that
+  // comes of beginning is no reason for others not to begin.
+  std::atomic<bool> all_can_begin = true;
   std::latch all_are_made(static_cast<std::ptrdiff_t>(loops_.size()));
   const auto run_one = [&](std::size_t number) {
     OneLoop& mine = *loops_[number];
     auto reactor = Reactor::make(options_);
-    if (!reactor) first.note(number, std::move(reactor.error()));
+    if (!reactor) {
+      first.note(number, std::move(reactor.error()));
+      all_can_begin = false;
+    }
     all_are_made.arrive_and_wait();
-    // Either all begin or none: each may count on the others to hear what it posts.
-    if (first.noted()) return mine.end();
+    if (!all_can_begin) return mine.end();
     Network network(**reactor);
     Shard shard{.number = number, .reactor = **reactor, .network = network};
     mine.begin(**reactor);
@@ -106,6 +108,7 @@ Result<void> Shards::run(Function<Io<void>(Shard&)> story) {
       threads.emplace_back(run_one, number);
     } catch (const std::system_error& failed) {
       first.note(number, Error(Fault::exhausted, "start a thread", {}, failed.code().value()));
+      all_can_begin = false;
       loops_[number]->end();
       all_are_made.count_down();
     }
