@@ -97,14 +97,13 @@ std::unique_ptr<Place> on(const char* multiplexer, std::string& why_not) {
 
 }  // namespace
 
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all{
+std::vector<Kind> os_kinds() {
+  return {
       {"io_uring", [](std::string& why_not) { return on("io_uring", why_not); }, true},
       {"epoll", [](std::string& why_not) { return on("epoll", why_not); }, false},
       {"poll", [](std::string& why_not) { return on("poll", why_not); }, false},
       {"select", [](std::string& why_not) { return on("select", why_not); }, false},
   };
-  return all;
 }
 
 }  // namespace koine::contract

@@ -6,6 +6,15 @@
 
 namespace koine::contract {
 
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> all = [] {
+    std::vector<Kind> kinds = os_kinds();
+    for (const Kind& each : sim_kinds()) kinds.push_back(each);
+    return kinds;
+  }();
+  return all;
+}
+
 void ContractTest::SetUp() {
   std::string why_not;
   place = GetParam().make(why_not);

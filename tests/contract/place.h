@@ -116,6 +116,10 @@ struct Kind {
 
 inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
+/// The kernel's network, with each multiplexer; and the simulated one.
+std::vector<Kind> os_kinds();
+std::vector<Kind> sim_kinds();
+
 /// All there are; each file of tests ends with INSTANTIATE_CONTRACT(its fixture).
 const std::vector<Kind>& kinds();
 
