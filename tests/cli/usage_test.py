@@ -5,7 +5,7 @@ import unittest
 
 from koine_tool import OK, OUTPUT, USAGE, KOINE, TestCase, environment, koine
 
-VERBS = ["serve", "send", "doctor", "demo"]
+VERBS = ["serve", "send", "bench", "doctor", "demo"]
 
 
 class Usage(TestCase):
