@@ -770,6 +770,24 @@ TEST(Timestamps, TheRecentOneFollowsTheLeftEdgeOnly) {
   )");
 }
 
+TEST(Timestamps, WhatComesAgainIsAnsweredWithItsOwn) {
+  EXPECT_SCRIPT(R"(
+    profile linux quick=9
+    listen
+    0    < SYN seq 0 win 30000 <mss 1000, ts 100 none>
+    0    > SYN ACK seq 0 ack 1 <mss 1460, ts 0 100>
+    0.1  < ACK seq 1 ack 1 win 30000 <ts 200 0>
+    0.2  < ACK seq 1 ack 1 win 30000 len 1000 <ts 300 0>
+    +0   > ACK seq 1 ack 1001 <ts 200 300>
+    # That was lost, the sender waited for a second.
+    1.2  < ACK seq 1 ack 1 win 30000 len 1000 <ts 1300 0>
+    +0   > ACK seq 1 ack 1001 <ts 1200 1300>
+    # Further back than a window it is no word of the peer's.
+    1.3  < ACK seq -900000 ack 1 win 30000 len 1000 <ts 5000 0>
+    +0   > ACK seq 1 ack 1001 <ts 1300 1300>
+  )");
+}
+
 TEST(UserTimeout, EndsAConnectionThatGetsNoAnswer) {
   EXPECT_SCRIPT("profile linux tlp=0 user_timeout=2\n" + served + R"(
     0.2  write 1000

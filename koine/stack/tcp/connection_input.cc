@@ -180,6 +180,10 @@ void Connection::refuse(const Segment& segment, Instant now) {
     has_duplicate_ = true;
     duplicate_ = {header.seq, end};
   }
+  // It came again because our ACK was lost, and the answer carries its own timestamp, as BSD's does
+  // (Stevens, TCP/IP Illustrated, volume 2, p. 869). With that of the first one the peer would take
+  // the time it waited for a round trip, and wait longer the next time, and so on without an end.
+  if (rcv_nxt_ - header.seq <= receive_buffer_) learn_timestamp(segment, now);
   ack_due_ = true;
 }
 

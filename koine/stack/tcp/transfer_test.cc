@@ -68,11 +68,9 @@ TEST(Transfer, DeliversEverythingInOrderOverABadPathForManySeeds) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) deliver(seed, Order::first_to_last);
 }
 
-// TODO(stack-stall): stands still for ever after 215,992 of 344,446 bytes, with the sender in
-// FIN-WAIT-1.
-TEST(Transfer, DISABLED_DeliversOverTheBadPathThatItStallsOn) {
-  deliver(294, Order::last_to_first);
-}
+// Without SACK, and with small segments on a path that loses a fifth: each lost ACK made the sender
+// take its own waiting for a round trip, until it waited a minute for everything.
+TEST(Transfer, DeliversOverAPathOnWhichManyAcksAreLost) { deliver(294, Order::last_to_first); }
 
 TEST(Transfer, TheSameSeedTellsTheSameStory) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
