@@ -142,9 +142,9 @@ bool threw(const Op& op) noexcept {
   return false;
 }
 
-/// What an operation answers with.
+/// What an operation answers with. take() may hand it over where it is, as an rvalue reference.
 template <class Op>
-using AnswerOf = decltype(std::declval<Op&>().take());
+using AnswerOf = std::remove_reference_t<decltype(std::declval<Op&>().take())>;
 
 template <class T>
 inline constexpr bool is_result = false;
@@ -189,7 +189,7 @@ class CoAwait {
     }
   }
 
-  decltype(auto) await_resume() { return self().take(); }
+  auto await_resume() { return self().take(); }
 
  private:
   Op& self() { return static_cast<Op&>(*this); }

@@ -180,7 +180,7 @@ class [[nodiscard]] Join final : public Trying<Join, void> {
   }
 
   bool threw() const noexcept { return scope_.thrown_ != nullptr; }
-  Result<void> take() {
+  Result<void>&& take() {
     if (scope_.thrown_) std::rethrow_exception(std::exchange(scope_.thrown_, nullptr));
     return Trying::take();
   }

@@ -23,19 +23,27 @@ namespace koine {
 
 namespace detail {
 
-/// Awaits `awaitable` where it is. g++ 12 copies an awaiter that await_transform() returns by
-/// reference; this may be copied.
+// What is awaited stays where it is. g++ 12 copies an awaiter that await_transform() returns by
+// reference; there it is lent through one that may be copied.
+#ifdef __clang__
 template <class Awaitable>
-struct Lent {
-  Awaitable& awaitable;
-
-  bool await_ready() { return awaitable.await_ready(); }
+using Lent = Awaitable&;
+#else
+template <class Awaitable>
+class Lent {
+ public:
+  explicit Lent(Awaitable& awaitable) : awaitable_(awaitable) {}
+  bool await_ready() { return awaitable_.await_ready(); }
   template <class Promise>
   auto await_suspend(std::coroutine_handle<Promise> caller) {
-    return awaitable.await_suspend(caller);
+    return awaitable_.await_suspend(caller);
   }
-  decltype(auto) await_resume() { return awaitable.await_resume(); }
+  decltype(auto) await_resume() { return awaitable_.await_resume(); }
+
+ private:
+  std::remove_reference_t<Awaitable>& awaitable_;
 };
+#endif
 
 }  // namespace detail
 
@@ -51,11 +59,11 @@ class PromiseBase : public Awaited {
 
   /// Notes the place of each co_await; it costs a store, and a stuck program can tell where it is.
   template <class Awaitable>
-  detail::Lent<std::remove_reference_t<Awaitable>> await_transform(
+  detail::Lent<Awaitable> await_transform(
       Awaitable&& awaitable,
       std::source_location where = std::source_location::current()) noexcept {
     where_ = where;
-    return {awaitable};
+    return static_cast<detail::Lent<Awaitable>>(awaitable);
   }
 
   void awaits(const Awaited* what) noexcept { awaiting_ = what; }
@@ -216,8 +224,8 @@ class [[nodiscard]] Attempt {
   }
 
   auto await_resume() {
-    auto answer = op_.take();
-    if constexpr (!std::is_void_v<typename decltype(answer)::value_type>) return std::move(*answer);
+    auto&& answer = op_.take();
+    if constexpr (!std::is_void_v<typename AnswerOf<Op>::value_type>) return std::move(*answer);
   }
 
  private:

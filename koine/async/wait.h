@@ -49,7 +49,7 @@ class Trying : public Runnable, public CoAwait<Op> {
     return std::noop_coroutine();
   }
 
-  Result<T> take() { return std::move(answer_); }
+  Result<T>&& take() { return std::move(answer_); }
   Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
   const Awaited* awaited() const noexcept { return this; }
 
@@ -81,7 +81,7 @@ class Trying : public Runnable, public CoAwait<Op> {
   }
   Op& self() { return static_cast<Op&>(*this); }
 
-  Result<T> answer_ = fail(Fault::would_block);
+  Result<T> answer_{std::unexpect, Fault::would_block};
   Completion completion_;
   bool starved_ = false;
 };

@@ -8,9 +8,8 @@ namespace {
 class LingeringSocket final : public Lingering, private Timer {
  public:
   LingeringSocket(Reactor& reactor, Fd fd, Outbox outbox)
-      : reactor_(reactor), fd_(std::move(fd)), outbox_(std::move(outbox)), step_(*this) {
+      : reactor_(reactor), fd_(std::move(fd)), outbox_(std::move(outbox)) {
     watcher_.fd = fd_.get();
-    watcher_.flusher(&step_);
   }
   ~LingeringSocket() override {
     if (watched_) reactor_.unwatch(watcher_);
@@ -46,7 +45,8 @@ class LingeringSocket final : public Lingering, private Timer {
   bool advance() {
     if (!send() || !drain()) return true;
     if (outbox_.empty() && input_is_over_) return true;
-    if (!input_is_over_ && !step_.listed()) watcher_.readers.join(step_);
+    if (!input_is_over_) watcher_.readers.join(reading_);
+    if (!outbox_.empty()) watcher_.writers.join(sending_);
     return false;
   }
 
@@ -65,7 +65,6 @@ class LingeringSocket final : public Lingering, private Timer {
         return false;
       }
     }
-    watcher_.flush_waits(!outbox_.empty());
     if (!outbox_.empty() || finished_) return true;
     finished_ = true;
     return sys::shutdown(fd_.get(), SHUT_WR) == 0;
@@ -93,7 +92,8 @@ class LingeringSocket final : public Lingering, private Timer {
   Watcher watcher_;
   Fd fd_;
   Outbox outbox_;
-  Step step_;
+  Step reading_{*this};
+  Step sending_{*this};
   std::size_t read_ = 0;
   bool finished_ = false;       // we have promised the end
   bool input_is_over_ = false;  // the peer has, or there is more than we are willing to drop

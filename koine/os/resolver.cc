@@ -91,37 +91,48 @@ class Lookup {
 
  private:
   /// One of c-ares' sockets.
-  class Socket final : public Runnable {
+  class Socket {
    public:
-    Socket(Lookup& lookup, ares_socket_t fd) : lookup_(lookup) {
-      watcher_.fd = fd;
-      watcher_.flusher(this);
-    }
+    Socket(Lookup& lookup, ares_socket_t fd) : lookup_(lookup) { watcher_.fd = fd; }
     ~Socket() {
       if (watched_) lookup_.reactor_.unwatch(watcher_);
     }
     bool begin() { return watched_ = lookup_.reactor_.watch(watcher_).has_value(); }
     void wants(bool readable, bool writable) {
-      watcher_.flush_waits(writable);
-      if (writable && watcher_.can_write()) {
-        lookup_.reactor_.loop().schedule(*this);
-      } else if (readable && !listed()) {
-        watcher_.readers.join(*this);
+      if (readable && !reading_.listed()) watcher_.readers.join(reading_);
+      if (!writable) {
+        writing_.leave();
+      } else if (watcher_.can_write()) {
+        lookup_.reactor_.loop().schedule(writing_);
+      } else {
+        watcher_.writers.join(writing_);
       }
     }
-    void run() override {
+
+   private:
+    class Step final : public Runnable {
+     public:
+      explicit Step(Socket& socket) : socket_(socket) {}
+      void run() override { socket_.advance(); }
+
+     private:
+      Socket& socket_;
+    };
+
+    void advance() {
       const ares_socket_t fd = watcher_.fd;
       const bool reads = watcher_.can_read();
       const bool writes = watcher_.can_write();
       watcher_.emptied();
       watcher_.filled();
-      watcher_.readers.join(*this);
+      watcher_.readers.join(reading_);
       lookup_.process(reads ? fd : ARES_SOCKET_BAD, writes ? fd : ARES_SOCKET_BAD);  // may end this
     }
 
-   private:
     Lookup& lookup_;
     Watcher watcher_;
+    Step reading_{*this};
+    Step writing_{*this};
     bool watched_ = false;
   };
 

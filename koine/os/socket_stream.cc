@@ -18,27 +18,24 @@ constexpr std::size_t direct_bytes_min = std::size_t{16} << 10;
 }  // namespace
 
 Outbox::Outbox(Outbox&& other) noexcept
-    : pool_(other.pool_),
-      memory_(std::exchange(other.memory_, nullptr)),
-      capacity_(std::exchange(other.capacity_, 0)),
+    : memory_(std::exchange(other.memory_, nullptr)),
+      pool_(std::exchange(other.pool_, nullptr)),
       sent_(std::exchange(other.sent_, 0)),
-      end_(std::exchange(other.end_, 0)),
-      pooled_(std::exchange(other.pooled_, false)) {}
+      end_(std::exchange(other.end_, 0)) {}
 
-std::size_t Outbox::append(Bytes bytes) {
+std::size_t Outbox::append(Bytes bytes, BlockPool& pool) {
   const std::size_t count = std::min(bytes.size(), bytes_max - size());
   if (count == 0) return 0;
-  if (count > capacity_ - end_) {
+  if (pool_ == nullptr || count > bytes_max - end_) {
     const std::size_t kept = size();
-    if (pooled_) {
+    if (pool_ != nullptr) {
       std::memmove(memory_, memory_ + sent_, kept);
     } else {
-      std::byte* block = pool_->take();
+      std::byte* block = pool.take();
       if (kept != 0) std::memcpy(block, memory_ + sent_, kept);
       release();
       memory_ = block;
-      capacity_ = bytes_max;
-      pooled_ = true;
+      pool_ = &pool;
     }
     sent_ = 0;
     end_ = static_cast<std::uint32_t>(kept);
@@ -54,24 +51,24 @@ void Outbox::consume(std::size_t count) {
 }
 
 void Outbox::shrink() {
-  if (!pooled_ || empty()) return;
+  if (pool_ == nullptr || empty()) return;
   const std::size_t kept = size();
   auto* exact = new std::byte[kept];
   std::memcpy(exact, memory_ + sent_, kept);
   release();
   memory_ = exact;
-  capacity_ = end_ = static_cast<std::uint32_t>(kept);
+  end_ = static_cast<std::uint32_t>(kept);
 }
 
 void Outbox::release() {
-  if (pooled_) {
+  if (pool_ != nullptr) {
     pool_->take_back(memory_);
   } else {
     delete[] memory_;
   }
   memory_ = nullptr;
-  capacity_ = sent_ = end_ = 0;
-  pooled_ = false;
+  pool_ = nullptr;
+  sent_ = end_ = 0;
 }
 
 Result<std::unique_ptr<Stream>> SocketStream::make(Reactor& reactor, Fd fd, Transport transport,
@@ -86,13 +83,8 @@ Result<std::unique_ptr<Stream>> SocketStream::make(Reactor& reactor, Fd fd, Tran
 }
 
 SocketStream::SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer)
-    : reactor_(reactor),
-      fd_(std::move(fd)),
-      transport_(transport),
-      outbox_(reactor.blocks()),
-      peer_(std::move(peer)) {
+    : reactor_(reactor), fd_(std::move(fd)), transport_(transport), peer_(std::move(peer)) {
   watcher_.fd = fd_.get();
-  watcher_.flusher(this);
   watcher_.presume(writable_news);
 }
 
@@ -151,7 +143,7 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
     }
     // What was there is read; whoever waited for more on a connection that cannot send would wait
     // for an answer to words that were never heard.
-    if (errno != EAGAIN) read_error_ = errno;
+    if (errno != EAGAIN) read_error_ = static_cast<std::int16_t>(errno);
     errno = broken();
     return failed("read");
   }
@@ -255,25 +247,31 @@ Result<std::size_t> SocketStream::write_now(Bytes from) {
         sent = *with_outbox;
       }
       if (sent != 0) {
-        if (!outbox_.empty()) watcher_.flush_waits(true);
+        if (!outbox_.empty()) send_later();
         return sent;
       }
     }
     if (!watcher_.can_write()) {
       // The kernel takes no more. Nothing may wait unsent without being watched.
-      watcher_.flush_waits(!outbox_.empty());
+      if (!outbox_.empty()) send_later();
       return fail(Fault::would_block);
     }
   }
-  const std::size_t taken = outbox_.append(from);
+  const std::size_t taken = outbox_.append(from, reactor_.blocks());
   reactor_.unsent_bytes += taken;
   if (taken == 0) return fail(Fault::would_block);
-  if (watcher_.can_write()) {
-    if (!listed()) reactor_.loop().at_end_of_turn(*this);
-  } else {
-    watcher_.flush_waits(true);
-  }
+  send_later();
   return taken;
+}
+
+/// At the end of the turn, or when the kernel takes more.
+void SocketStream::send_later() {
+  if (listed()) return;
+  if (watcher_.can_write()) {
+    reactor_.loop().at_end_of_turn(*this);
+  } else {
+    watcher_.writers.join(*this);
+  }
 }
 
 void SocketStream::run() {
@@ -288,12 +286,12 @@ void SocketStream::run() {
     sent_everything();
   } else {
     outbox_.shrink();
-    watcher_.flush_waits(true);
+    send_later();
   }
 }
 
 void SocketStream::sent_everything() {
-  watcher_.flush_waits(false);
+  leave();
   if (finishing_ && !finished_) {
     finished_ = true;
     if (sys::shutdown(fd_.get(), SHUT_WR) != 0) broke(errno);
@@ -303,10 +301,10 @@ void SocketStream::sent_everything() {
 /// Sending failed: the next write says so, the next read that finds nothing, and who waits is woken
 /// to hear it.
 void SocketStream::broke(int error) {
-  error_ = error;
+  error_ = static_cast<std::int16_t>(error);
+  leave();
   reactor_.unsent_bytes -= outbox_.size();
   outbox_.consume(outbox_.size());
-  watcher_.flush_waits(false);
   watcher_.presume(readable_news);
   watcher_.readers.wake_all(reactor_.loop());
   watcher_.writers.wake_all(reactor_.loop());
@@ -358,13 +356,14 @@ Fd SocketStream::release() {
 Address SocketStream::local() const { return fd_ ? local_address(fd_.get()) : Address(); }
 
 std::string SocketStream::name() const {
-  if (peer_.kind() == Address::Kind::none) {
+  const Address peer = peer_.get();
+  if (peer.kind() == Address::Kind::none) {
     // A client of a Unix socket has no name; where it came to is the next best.
     const Address here = local();
     if (here.is_unix()) return to_string(Endpoint::of(here, transport_));
-    return std::string(to_string(transport_)) + ":" + to_string(peer_);
+    return std::string(to_string(transport_)) + ":" + to_string(peer);
   }
-  return to_string(Endpoint::of(peer_, transport_));
+  return to_string(Endpoint::of(peer, transport_));
 }
 
 }  // namespace koine::os

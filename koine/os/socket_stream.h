@@ -9,6 +9,7 @@
 
 #include "koine/os/fd.h"
 #include "koine/os/reactor.h"
+#include "koine/os/stored_address.h"
 #include "koine/os/watcher.h"
 #include "koine/transport/stream.h"
 
@@ -20,7 +21,7 @@ class Outbox {
   /// What is collected at most; a writer that fills it waits.
   static constexpr std::size_t bytes_max = BlockPool::block_bytes;
 
-  explicit Outbox(BlockPool& pool) : pool_(&pool) {}
+  Outbox() = default;
   Outbox(Outbox&& other) noexcept;
   Outbox& operator=(Outbox&&) = delete;
   ~Outbox() { release(); }
@@ -29,8 +30,8 @@ class Outbox {
   Bytes rest() const { return {memory_ + sent_, end_ - sent_}; }
   std::size_t size() const { return end_ - sent_; }
 
-  /// Appends as much as fits: how much.
-  std::size_t append(Bytes bytes);
+  /// Appends as much as fits, in a block of the pool's: how much.
+  std::size_t append(Bytes bytes, BlockPool& pool);
 
   /// The first `count` bytes were sent.
   void consume(std::size_t count);
@@ -41,12 +42,11 @@ class Outbox {
  private:
   void release();
 
-  BlockPool* pool_;
   std::byte* memory_ = nullptr;
-  std::uint32_t capacity_ = 0;
+  BlockPool* pool_ =
+      nullptr;  // where the memory is from; nullptr: it is exactly as large as needed
   std::uint32_t sent_ = 0;
   std::uint32_t end_ = 0;
-  bool pooled_ = false;
 };
 
 class SocketStream final : public Stream, private Runnable {
@@ -66,7 +66,7 @@ class SocketStream final : public Stream, private Runnable {
   WaitList& readable() override { return watcher_.readers; }
   WaitList& writable() override { return watcher_.writers; }
   Address local() const override;
-  Address peer() const override { return peer_; }
+  Address peer() const override { return peer_.get(); }
   std::string name() const override;
 
   /// Gives up the socket: for a thread or process of its own. What was collected is sent first, as
@@ -83,6 +83,7 @@ class SocketStream final : public Stream, private Runnable {
   Result<std::size_t> receive_into(MutableBytes into);
   Result<std::size_t> send_with_outbox(Bytes from);
   std::size_t send_some(Bytes from);
+  void send_later();
   int broken() const;
   bool close_would_lose() const;
   void broke(int error);
@@ -96,10 +97,10 @@ class SocketStream final : public Stream, private Runnable {
   bool finishing_ = false;  // shut down for writing when the outbox is empty
   bool finished_ = false;   // it was
   bool peer_finished_ = false;
-  int error_ = 0;       // what broke the connection while sending
-  int read_error_ = 0;  // and while reading
+  std::int16_t error_ = 0;       // errno: what broke the connection while sending
+  std::int16_t read_error_ = 0;  // and while reading
   Outbox outbox_;
-  Address peer_;
+  StoredAddress peer_;
 };
 
 }  // namespace koine::os

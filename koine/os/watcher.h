@@ -39,8 +39,6 @@ class Watcher {
 
   int fd = -1;
   Token token;
-  WaitList readers;
-  WaitList writers;
 
   /// What is presumed possible without waiting.
   bool can_read() const { return (ready_ & (readable_news | ended_news)) != 0; }
@@ -56,28 +54,21 @@ class Watcher {
 
   /// What a level-triggered multiplexer has to ask about: only what somebody waits for.
   bool wants_read() const { return static_cast<bool>(readers); }
-  bool wants_write() const { return static_cast<bool>(writers) || flush_waits_; }
-
-  /// Output is waiting to be sent, whether or not somebody awaits it.
-  void flush_waits(bool waits) { flush_waits_ = waits; }
+  bool wants_write() const { return static_cast<bool>(writers); }
 
   /// From the multiplexer.
   void news(Loop& loop, unsigned what) {
     ready_ |= static_cast<std::uint8_t>(what);
     if (can_read()) readers.wake_all(loop);
-    if (can_write()) {
-      writers.wake_all(loop);
-      if (flush_waits_ && flusher_ != nullptr) loop.schedule(*flusher_);
-    }
+    if (can_write()) writers.wake_all(loop);
   }
 
-  /// Runs when output waits and can be written.
-  void flusher(Runnable* flusher) { flusher_ = flusher; }
-
  private:
-  Runnable* flusher_ = nullptr;
   std::uint8_t ready_ = 0;
-  bool flush_waits_ = false;
+
+ public:
+  WaitList readers;
+  WaitList writers;
 };
 
 }  // namespace koine::os

@@ -131,9 +131,9 @@ class [[nodiscard]] WriteAll final : public Trying<WriteAll<count>, void> {
   Activity activity() const override { return {"write", stream_.name()}; }
 
  private:
+  std::uint8_t next_ = 0;
   Stream& stream_;
   std::array<Bytes, count> pieces_;
-  std::uint8_t next_ = 0;
 };
 
 /// `co_await attempt(write_all(stream, "hello, ", name, "\n"))`: all the pieces, each text or
