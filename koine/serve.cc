@@ -221,7 +221,7 @@ class Serving {
   Serving(const std::vector<std::string>& endpoints, Service service, ServeOptions options)
       : endpoints_(endpoints),
         job_(std::make_shared<const Job>(std::move(service), std::move(options))),
-        halls_(job_->options.shards) {}
+        seats_(job_->options.shards) {}
 
   Result<ServerCounts> run() {
     const ServeOptions& options = job_->options;
@@ -239,20 +239,31 @@ class Serving {
   }
 
  private:
+  /// Where what is told to a shard is heard. A message may come before its story has begun.
+  struct Seat {
+    Hall* hall = nullptr;
+    bool is_over = false;
+    std::vector<Function<void(Hall&)>> told_early;
+  };
+
   /// A hall as long as its shard can be told things. However the leader ends, the others end too;
   /// however a follower ends, the leader does not wait for it.
   class Open {
    public:
     Open(Serving& serving, std::size_t number, Hall& hall) : serving_(serving), number_(number) {
-      serving_.halls_[number_] = &hall;
+      Seat& mine = serving_.seats_[number_];
+      mine.hall = &hall;
+      for (const auto& told : mine.told_early) told(hall);
+      mine.told_early.clear();
     }
     Open(const Open&) = delete;
     ~Open() {
-      serving_.halls_[number_] = nullptr;
+      serving_.seats_[number_] = {.hall = nullptr, .is_over = true, .told_early = {}};
       if (number_ == 0) {
         serving_.tell_others([](Hall& other) { other.cut(); });
-      } else if (!is_ready) {
-        serving_.follower_is_ready(fail(Fault::cancelled, "serve"));
+      } else {
+        if (!is_ready) serving_.follower_is_ready(fail(Fault::cancelled, "serve"));
+        serving_.follower_is_over();
       }
     }
 
@@ -298,6 +309,10 @@ class Serving {
     attendants.spawn(heed(*signals));
     auto served = serve_in(hall);
     co_await served;
+    while (followers_over_ + 1 < shards_->count()) {  // they may still have to be told something
+      news_.reset();
+      co_await news_.wait();
+    }
     co_return {};
   }
 
@@ -339,6 +354,13 @@ class Serving {
     });
   }
 
+  void follower_is_over() {
+    shards_->post(0, [this] {
+      ++followers_over_;
+      news_.set();
+    });
+  }
+
   Task<void> serve_in(Hall& hall) {
     auto both = all(hall.connections->run(), hall.datagrams->run());
     const auto counts = co_await both;
@@ -371,7 +393,12 @@ class Serving {
   template <class What>
   void tell(std::size_t number, What what) {
     shards_->post(number, [this, number, what] {
-      if (halls_[number] != nullptr) what(*halls_[number]);
+      Seat& there = seats_[number];
+      if (there.hall != nullptr) {
+        what(*there.hall);
+      } else if (!there.is_over) {
+        there.told_early.emplace_back(what);
+      }
     });
   }
   template <class What>
@@ -386,10 +413,11 @@ class Serving {
   std::vector<std::string> endpoints_;
   std::shared_ptr<const Job> job_;
   os::Shards* shards_ = nullptr;
-  std::vector<Hall*> halls_;  // by shard, each its own; null before and after it serves
+  std::vector<Seat> seats_;  // by shard, and each shard's own
 
   // Shard 0's own.
   std::size_t followers_ready_ = 0;
+  std::size_t followers_over_ = 0;
   std::optional<Error> follower_error_;
   Event news_;
 
