@@ -18,7 +18,7 @@
 namespace koine::sim {
 
 /// At `at` nanoseconds, `component` has something to do.
-struct Event {
+struct Appointment {
   std::uint64_t at = 0;
   std::uint64_t order = 0;  // the component, and behind it a running number
 
@@ -26,19 +26,21 @@ struct Event {
 
   std::uint32_t component() const { return static_cast<std::uint32_t>(order >> number_bits); }
 
-  friend constexpr auto operator<=>(const Event&, const Event&) = default;
+  friend constexpr auto operator<=>(const Appointment&, const Appointment&) = default;
 };
 
 class EventQueue {
  public:
-  static constexpr std::uint32_t components_max = std::uint32_t{1} << (64 - Event::number_bits);
+  static constexpr std::uint32_t components_max = std::uint32_t{1}
+                                                  << (64 - Appointment::number_bits);
 
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
 
   /// `at` is not before what pop() answered last.
   void push(std::uint64_t at, std::uint32_t component) {
-    const Event event{at, std::uint64_t{component} << Event::number_bits | next_number()};
+    const Appointment event{at,
+                            std::uint64_t{component} << Appointment::number_bits | next_number()};
     ++size_;
     put(event);
   }
@@ -50,11 +52,11 @@ class EventQueue {
   }
 
   /// Takes the first out; the queue must not be empty.
-  Event pop() {
+  Appointment pop() {
     assert(!empty());
     if (current_.empty()) reach_next();
     std::pop_heap(current_.begin(), current_.end(), std::greater<>());
-    const Event first = current_.back();
+    const Appointment first = current_.back();
     current_.pop_back();
     --size_;
     return first;
@@ -64,14 +66,14 @@ class EventQueue {
   static constexpr std::size_t buckets = 64;
 
   std::uint64_t next_number() {
-    constexpr std::uint64_t mask = (std::uint64_t{1} << Event::number_bits) - 1;
+    constexpr std::uint64_t mask = (std::uint64_t{1} << Appointment::number_bits) - 1;
     assert(number_ < mask && "a world has at most 10^12 events");
     return number_++ & mask;
   }
 
   std::size_t lowest() const { return static_cast<std::size_t>(std::countr_zero(occupied_)); }
 
-  void put(const Event& event) {
+  void put(const Appointment& event) {
     if (event.at <= reached_) {
       assert(event.at == reached_ && "time does not go back");
       current_.push_back(event);
@@ -91,15 +93,15 @@ class EventQueue {
     reached_ = earliest_[from];
     occupied_ &= ~(std::uint64_t{1} << from);
     spreading_.swap(bucket_[from]);
-    for (const Event& event : spreading_) put(event);
+    for (const Appointment& event : spreading_) put(event);
     spreading_.clear();
   }
 
-  std::array<std::vector<Event>, buckets> bucket_;
+  std::array<std::vector<Appointment>, buckets> bucket_;
   std::array<std::uint64_t, buckets> earliest_{};  // of each bucket that is not empty
   std::uint64_t occupied_ = 0;
-  std::vector<Event> current_;  // due at reached_: a heap, the least in front
-  std::vector<Event> spreading_;
+  std::vector<Appointment> current_;  // due at reached_: a heap, the least in front
+  std::vector<Appointment> spreading_;
   std::uint64_t reached_ = 0;
   std::uint64_t number_ = 0;
   std::size_t size_ = 0;

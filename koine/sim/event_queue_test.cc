@@ -18,7 +18,7 @@ TEST(EventQueue, AnswersInTheOrderOfTimeThenComponentThenPuttingIn) {
   std::vector<std::uint64_t> numbers;
   while (!queue.empty()) {
     EXPECT_LE(queue.next(), 5U);
-    const Event event = queue.pop();
+    const Appointment event = queue.pop();
     order.emplace_back(event.at, event.component());
     numbers.push_back(event.order);
   }
@@ -57,7 +57,7 @@ TEST(EventQueue, AgreesWithASortedListOverManySeeds) {
       }
       ASSERT_EQ(queue.size(), list.size());
       ASSERT_EQ(queue.next(), list.begin()->first.first) << "seed " << seed;
-      const Event event = queue.pop();
+      const Appointment event = queue.pop();
       ASSERT_EQ(std::pair(event.at, event.component()), list.begin()->first) << "seed " << seed;
       list.erase(list.begin());
       now = event.at;

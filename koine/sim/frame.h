@@ -50,9 +50,9 @@ class Frame {
   /// The bytes, ours alone.
   MutableBytes writable();
 
-  /// True if nobody waits for what it brings: see Timeline.
-  bool is_background() const { return slab_->background; }
-  void set_background(bool on) { slab_->background = on; }
+  /// What routers say to each other: it goes ahead of the queues, and no program waits for it.
+  bool is_control() const { return slab_->control; }
+  void set_control(bool on) { slab_->control = on; }
 
  private:
   friend class FramePool;
@@ -61,7 +61,7 @@ class Frame {
     std::uint32_t users;
     std::uint32_t capacity;
     std::uint32_t size;
-    bool background;
+    bool control;
 
     std::byte* memory() { return reinterpret_cast<std::byte*>(this + 1); }
   };
@@ -100,7 +100,7 @@ class FramePool {
     }
     slab->users = 1;
     slab->size = 0;
-    slab->background = false;
+    slab->control = false;
     return Frame(*slab);
   }
 
@@ -137,7 +137,7 @@ inline void Frame::release() {
 inline MutableBytes Frame::writable() {
   if (slab_->users > 1) {
     Frame own = slab_->pool->copy(bytes());
-    own.slab_->background = slab_->background;
+    own.slab_->control = slab_->control;
     std::swap(slab_, own.slab_);
   }
   return {slab_->memory(), slab_->size};

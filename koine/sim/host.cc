@@ -70,11 +70,13 @@ std::optional<Error> Host::error() const {
 
 void Host::boot() {
   ++boot_;
-  stack_ = std::make_unique<stack::Host>(
-      stack::HostOptions{.seed = chance_(), .profile = options_.profile});
+  stack_ = std::make_unique<stack::Host>(stack::HostOptions{.seed = chance_(),
+                                                            .profile = options_.profile,
+                                                            .ttl = options_.ttl,
+                                                            .forwards = options_.forwards});
   for (std::size_t i = 0; i < nic_count(); ++i)
     stack_->add_nic({.ethernet = true, .mac = nic(i).mac, .mtu = nic(i).mtu});
-  for (const Address& each : addresses_)
+  for (const OwnAddress& each : addresses_)
     stack_->add_address(static_cast<int>(each.nic), each.ip, each.length, local_now());
   for (const auto& gateway : gateways_)
     if (gateway) stack_->add_default_route(static_cast<int>(gateway->nic), gateway->ip);
@@ -130,9 +132,16 @@ void Host::set_gateway(Nic& nic, const stack::Ip& gateway) {
 std::vector<IpAddress> Host::addresses() const {
   std::vector<IpAddress> all;
   for (const bool v4 : {true, false})
-    for (const Address& each : addresses_)
+    for (const OwnAddress& each : addresses_)
       if (each.ip.is_v4() == v4) all.push_back(ip_address_of(each.ip));
   return all;
+}
+
+std::vector<std::pair<stack::Ip, int>> Host::addresses_of(const Nic& nic) const {
+  std::vector<std::pair<stack::Ip, int>> own;
+  for (const OwnAddress& each : addresses_)
+    if (each.nic == nic.index) own.emplace_back(each.ip, each.length);
+  return own;
 }
 
 IpAddress Host::v4() const {
@@ -190,12 +199,12 @@ bool Host::transmit() {
       std::size_t mtu = 1500;
       for (std::size_t i = 0; i < nic_count(); ++i) mtu = std::max<std::size_t>(mtu, nic(i).mtu);
       room_ = world_.frames().make(mtu + wire::EthernetHeader::size);
-      room_.set_background(options_.is_background);
     }
     const auto sent = stack_->poll_transmit(local_now(), room_.room());
     if (!sent) return did;
     did = true;
     room_.resize(sent->size);
+    room_.set_control(options_.is_background && !sent->forwarded);
     nic(static_cast<std::size_t>(sent->nic)).send(std::exchange(room_, {}));
   }
 }

@@ -34,6 +34,8 @@ using Program = Function<Io<void>(Network&)>;
 struct HostOptions {
   stack::tcp::Profile profile = stack::tcp::linux_profile();
 
+  std::uint8_t ttl = 64;  ///< of what it sends; IPv6 calls it the hop limit
+
   /// Forwards packets that are for others.
   bool forwards = false;
 
@@ -127,6 +129,7 @@ class Host : public Node, private Peripheral {
   void set_gateway(Nic& nic, const stack::Ip& gateway);
   bool has_gateway(bool v4) const { return gateways_[v4 ? 0 : 1].has_value(); }
   bool forwards() const { return options_.forwards; }
+  std::vector<std::pair<stack::Ip, int>> addresses_of(const Nic& nic) const;
 
   // Node
   void receive(Nic& nic, Frame frame) override;
@@ -138,7 +141,7 @@ class Host : public Node, private Peripheral {
   friend class HostNetwork;
   friend class SimStream;
 
-  struct Address {
+  struct OwnAddress {
     std::size_t nic;
     stack::Ip ip;
     int length;
@@ -184,7 +187,7 @@ class Host : public Node, private Peripheral {
   std::unique_ptr<stack::Host> stack_;
   std::uint64_t boot_ = 0;
   bool is_called_ = false;
-  std::vector<Address> addresses_;
+  std::vector<OwnAddress> addresses_;
   std::optional<Gateway> gateways_[2];  // IPv4, IPv6
   std::vector<Watching> watching_;      // by the index of the socket
   std::vector<std::unique_ptr<Lingering>> lingering_;

@@ -53,11 +53,15 @@ void LinkDirection::send(Frame frame) {
   if (frame.size() > options_.mtu + wire::EthernetHeader::size)
     return fail(frame, Fate::too_large, counters_.too_large);
 
-  const Instant begins = std::max(now(), free_at_);
+  const Duration takes = options_.rate.time_for(frame.size() + ethernet_overhead);
+  Instant& free_at = frame.is_control() ? control_free_at_ : free_at_;
+  const Instant begins = std::max(now(), free_at);
   if (begins > now() &&
       options_.rate.bytes_in(begins - now()) + frame.size() > options_.queue_bytes)
     return fail(frame, Fate::queue_full, counters_.queue_full);
-  free_at_ = begins + options_.rate.time_for(frame.size() + ethernet_overhead);
+  free_at = begins + takes;
+  const Instant sent = free_at;
+  if (frame.is_control()) free_at_ = std::max(now(), free_at_) + takes;  // the others wait for it
 
   if (is_lost()) return fail(frame, Fate::lost, counters_.lost);
   if (options_.corrupt > 0 && corrupt_.chance(options_.corrupt)) {
@@ -67,9 +71,9 @@ void LinkDirection::send(Frame frame) {
   }
   if (options_.duplicate > 0 && duplicate_.chance(options_.duplicate)) {
     ++counters_.duplicated;
-    depart(frame, free_at_);
+    depart(frame, sent);
   }
-  depart(std::move(frame), free_at_);
+  depart(std::move(frame), sent);
 }
 
 bool LinkDirection::is_lost() {
@@ -90,7 +94,7 @@ void LinkDirection::depart(Frame frame, Instant sent) {
   if (options_.reorder > 0 && reorder_.chance(options_.reorder)) {
     ++counters_.reordered;
     at = std::max(at, last_at_) + options_.reorder_by;
-  } else {
+  } else if (!frame.is_control()) {
     at = last_at_ = std::max(at, last_at_);
   }
   expect(frame, 1);
@@ -128,7 +132,7 @@ void LinkDirection::corrupt(Frame& frame) {
 }
 
 void LinkDirection::expect(const Frame& frame, int change) {
-  if (frame.is_background()) return;
+  if (frame.is_control()) return;
   in_flight_awaited_ += static_cast<std::uint64_t>(change);
   set_awaited(in_flight_awaited_);
 }
@@ -139,7 +143,7 @@ void LinkDirection::cut() {
   in_flight_.clear();
   in_flight_awaited_ = 0;
   set_awaited(0);
-  free_at_ = last_at_ = now();
+  free_at_ = control_free_at_ = last_at_ = now();
 }
 
 Link::Link(Timeline& timeline, const std::string& name, Nic& a, Nic& b, const LinkOptions& a_to_b,

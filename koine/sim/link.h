@@ -120,9 +120,10 @@ class LinkDirection final : public Component {
   LinkCounters counters_;
   Capture* capture_ = nullptr;
   bool is_cut_ = false;
-  bool is_bad_ = false;  // as Gilbert and Elliott have it
-  Instant free_at_{};    // when the queue will have been sent
-  Instant last_at_{};    // the latest arrival of those whose order is kept
+  bool is_bad_ = false;        // as Gilbert and Elliott have it
+  Instant free_at_{};          // when the queue will have been sent
+  Instant control_free_at_{};  // and of that, what routers say
+  Instant last_at_{};          // the latest arrival of those whose order is kept
   std::deque<InFlight> in_flight_;
   std::uint64_t in_flight_awaited_ = 0;
   Prng loss_;
@@ -148,6 +149,9 @@ class Link {
 
   /// "client-server"
   const std::string& name() const { return name_; }
+
+  Nic& a() { return a_; }
+  Nic& b() { return b_; }
 
   /// From now on, in both directions.
   void set(const LinkOptions& options);

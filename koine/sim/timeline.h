@@ -127,7 +127,7 @@ inline void Component::set_awaited(std::uint64_t count) {
 
 inline bool Timeline::step(Instant until) {
   while (!queue_.empty() && *next() <= until) {
-    const Event event = queue_.pop();
+    const Appointment event = queue_.pop();
     const Instant at{Duration(static_cast<Duration::rep>(event.at))};
     if (at > now_) now_ = at;
     Component* const component = components_[event.component()];

@@ -1,6 +1,7 @@
 #include "koine/sim/world.h"
 
 #include <algorithm>
+#include <set>
 
 #include "koine/sim/capture.h"
 
@@ -46,33 +47,55 @@ World::World(std::uint64_t seed) : timeline_(seed), script_(std::make_unique<Scr
 
 World::~World() {
   // Programs hold sockets of several hosts: all of them end before the first host does.
-  for (const auto& [name, host] : hosts_) host->crash();
+  for (const auto& node : nodes_)
+    if (auto* const host = dynamic_cast<Host*>(node.get())) host->crash();
 }
 
-Host& World::host(std::string_view name, const HostOptions& options) {
-  if (const auto known = hosts_.find(lower_case(name)); known != hosts_.end())
-    return *known->second;
+template <class Made>
+Made& World::add(std::unique_ptr<Made> node) {
+  Made& made = *node;
+  [[maybe_unused]] const bool is_new = named_.emplace(made.name(), &made).second;
+  assert(is_new && "another node has that name");
+  nodes_.push_back(std::move(node));
+  return made;
+}
+
+Processor& World::add_processor(std::string_view name) {
   // Machines boot at times of their own, so no two clocks agree.
-  Prng chance = timeline_.chance_for("boot " + lower_case(name));
+  Prng chance = timeline_.chance_for("boot " + std::string(name));
   const Instant shown =
       Instant(1h) +
       Duration(static_cast<Duration::rep>(chance.below(std::chrono::nanoseconds(24h).count())));
-  processors_.push_back(std::make_unique<Processor>(timeline_, lower_case(name), shown));
-  return add_host(name, options, *processors_.back());
+  processors_.push_back(std::make_unique<Processor>(timeline_, std::string(name), shown));
+  return *processors_.back();
+}
+
+Host& World::host(std::string_view name, const HostOptions& options) {
+  const std::string lower = lower_case(name);
+  if (const auto known = named_.find(lower); known != named_.end()) {
+    auto* const host = dynamic_cast<Host*>(known->second);
+    assert(host != nullptr && "a switch has that name");
+    return *host;
+  }
+  Processor& processor = add_processor(lower);
+  processor.set_background(options.is_background);
+  return add(std::unique_ptr<Host>(new Host(*this, lower, options, processor)));
 }
 
 Host& World::host_beside(Host& other, std::string_view name, const HostOptions& options) {
-  assert(!hosts_.contains(lower_case(name)));
-  return add_host(name, options, other.processor_);
+  return add(std::unique_ptr<Host>(new Host(*this, lower_case(name), options, other.processor_)));
 }
 
-Host& World::add_host(std::string_view name, const HostOptions& options, Processor& processor) {
-  if (options.is_background) processor.set_background(true);
-  auto made = std::unique_ptr<Host>(new Host(*this, lower_case(name), options, processor));
-  Host& host = *made;
-  nodes_.push_back(std::move(made));
-  hosts_.emplace(host.name(), &host);
-  return host;
+Router& World::router(std::string_view name, const RouterOptions& options) {
+  const std::string lower = lower_case(name);
+  Processor& processor = add_processor(lower);
+  processor.set_background(true);
+  return add(std::unique_ptr<Router>(new Router(*this, lower, ++routers_, options, processor)));
+}
+
+Switch& World::ethernet_switch(std::string_view name, const SwitchOptions& options) {
+  return add(std::unique_ptr<Switch>(
+      new Switch(timeline_, lower_case(name), options, [this] { span_trees(); })));
 }
 
 Link& World::link(Node& a, Node& b, const LinkOptions& options) {
@@ -91,16 +114,88 @@ Link& World::link(Node& a, Node& b, const LinkOptions& a_to_b, const LinkOptions
   made.watched_by(capture_.get());
   a.attached(at_a);
   b.attached(at_b);
-  segments_.push_back(std::make_unique<Segment>(static_cast<std::uint32_t>(segments_.size())));
-  Segment& segment = *segments_.back();
-  for (Nic* nic : {&at_a, &at_b}) {
-    auto& host = static_cast<Host&>(*nic->node);
-    const Segment::Member& member = segment.add(host, *nic);
-    nic->segment = &segment;
-    host.add_address(*nic, segment.v4(member), Segment::v4_length);
-    host.add_address(*nic, segment.v6(member), Segment::v6_length);
-  }
+  span_trees();
+  Segment& segment = segment_for(at_a, at_b);
+  for (Nic* nic : {&at_a, &at_b}) join(segment, *nic);
   return made;
+}
+
+/// The network that a new cable belongs to: that of the switch at one of its ends, or a new one.
+Segment& World::segment_for(Nic& a, Nic& b) {
+  const auto of = [](Nic& nic) -> Segment* {
+    const bool is_switch = dynamic_cast<Switch*>(nic.node) != nullptr;
+    return is_switch && nic.index > 0 ? nic.node->nic(0).segment : nullptr;
+  };
+  Segment* const at_a = of(a);
+  Segment* const at_b = of(b);
+  if (at_a != nullptr && at_b != nullptr && at_a != at_b) {
+    // Two networks of switches become one.
+    assert((at_a->members().empty() || at_b->members().empty()) &&
+           "plug switches together before hosts: two networks have addresses of their own");
+    Segment* const kept = at_b->members().empty() ? at_a : at_b;
+    for (const auto& link : links_)
+      for (Nic* nic : {&link->a(), &link->b()})
+        if (nic->segment == at_a || nic->segment == at_b) nic->segment = kept;
+    return *kept;
+  }
+  if (at_a != nullptr) return *at_a;
+  if (at_b != nullptr) return *at_b;
+  segments_.push_back(std::make_unique<Segment>(static_cast<std::uint32_t>(segments_.size())));
+  return *segments_.back();
+}
+
+/// Gives the interface its addresses, and ways through the network's router to everybody on it.
+void World::join(Segment& segment, Nic& nic) {
+  nic.segment = &segment;
+  auto* const host = dynamic_cast<Host*>(nic.node);
+  if (host == nullptr) return;
+  const Segment::Member own = segment.add(*host, nic);
+  host->add_address(nic, segment.v4(own), Segment::v4_length);
+  host->add_address(nic, segment.v6(own), Segment::v6_length);
+  for (const Segment::Member& router : segment.members()) {
+    if (!router.host->forwards()) continue;
+    for (const Segment::Member& member : segment.members()) {
+      if (member.host->forwards() || member.host->has_gateway(true)) continue;
+      member.host->set_gateway(*member.nic, segment.v4(router));
+      member.host->set_gateway(*member.nic, segment.v6(router));
+    }
+    break;
+  }
+}
+
+/// The loop guard: of the cables between switches, those that are not needed to reach all carry
+/// nothing.
+void World::span_trees() {
+  std::map<const Switch*, const Switch*> tree_of;  // a switch that is reached, and its tree's root
+  std::set<const Link*> in_tree;
+  for (const auto& root_node : nodes_) {
+    const auto* const root = dynamic_cast<Switch*>(root_node.get());
+    if (root == nullptr || !root->options_.loop_guard || !tree_of.try_emplace(root, root).second)
+      continue;
+    for (bool grew = true; grew;) {
+      grew = false;
+      for (const auto& link : links_) {
+        auto* const a = dynamic_cast<Switch*>(link->a().node);
+        auto* const b = dynamic_cast<Switch*>(link->b().node);
+        if (a == nullptr || b == nullptr || !link->a().has_carrier || !a->options_.loop_guard ||
+            !b->options_.loop_guard || tree_of.contains(a) == tree_of.contains(b))
+          continue;
+        if ((tree_of.contains(a) ? tree_of[a] : tree_of[b]) != root) continue;
+        tree_of[a] = tree_of[b] = root;
+        in_tree.insert(link.get());
+        grew = true;
+      }
+    }
+  }
+  for (const auto& link : links_) {
+    auto* const a = dynamic_cast<Switch*>(link->a().node);
+    auto* const b = dynamic_cast<Switch*>(link->b().node);
+    if (a == nullptr || b == nullptr || !a->options_.loop_guard || !b->options_.loop_guard)
+      continue;
+    const bool is_idle = link->a().has_carrier && !in_tree.contains(link.get());
+    a->set_blocked(link->a(), is_idle);
+    b->set_blocked(link->b(), is_idle);
+  }
 }
 
 void World::add_name(std::string_view name, std::vector<IpAddress> addresses) {
@@ -111,8 +206,9 @@ std::vector<IpAddress> World::addresses_of(std::string_view name) const {
   const std::string lower = lower_case(name);
   if (lower == "localhost") return {loopback_v6, loopback_v4};  // RFC 6761, section 6.3
   if (const auto added = names_.find(lower); added != names_.end()) return added->second;
-  if (const auto host = hosts_.find(lower); host != hosts_.end()) return host->second->addresses();
-  return {};
+  const auto node = named_.find(lower);
+  const auto* const host = node == named_.end() ? nullptr : dynamic_cast<const Host*>(node->second);
+  return host == nullptr ? std::vector<IpAddress>{} : host->addresses();
 }
 
 void World::after(Duration delay, Function<void()> act) {

@@ -27,7 +27,9 @@
 #include "koine/sim/frame.h"
 #include "koine/sim/host.h"
 #include "koine/sim/link.h"
+#include "koine/sim/router.h"
 #include "koine/sim/segment.h"
+#include "koine/sim/switch.h"
 #include "koine/sim/timeline.h"
 
 namespace koine::sim {
@@ -52,6 +54,10 @@ class World {
   /// A host that shares its loop with another, so that one program may hold ends on both: for
   /// tests.
   Host& host_beside(Host& other, std::string_view name, const HostOptions& options = {});
+
+  /// The same for routers and switches; names are unique among all of them.
+  Router& router(std::string_view name, const RouterOptions& options = {});
+  Switch& ethernet_switch(std::string_view name, const SwitchOptions& options = {});
 
   /// A cable between two nodes, plugged in.
   Link& link(Node& a, Node& b, const LinkOptions& options = {});
@@ -101,7 +107,12 @@ class World {
  private:
   class Script;
 
-  Host& add_host(std::string_view name, const HostOptions& options, Processor& processor);
+  template <class Made>
+  Made& add(std::unique_ptr<Made> node);
+  Processor& add_processor(std::string_view name);
+  Segment& segment_for(Nic& a, Nic& b);
+  void join(Segment& segment, Nic& nic);
+  void span_trees();
   bool do_what_is_ready();
 
   FramePool frames_;
@@ -111,12 +122,13 @@ class World {
   std::vector<std::unique_ptr<Processor>> processors_;
   std::vector<std::unique_ptr<Segment>> segments_;
   std::vector<std::unique_ptr<Node>> nodes_;
-  std::map<std::string, Host*, std::less<>> hosts_;
+  std::map<std::string, Node*, std::less<>> named_;
   std::map<std::string, std::vector<IpAddress>, std::less<>> names_;
   std::vector<std::unique_ptr<Link>> links_;
   std::map<std::string, int> link_names_;
   std::unique_ptr<Capture> capture_;
   std::uint64_t macs_ = 0;
+  RouterId routers_ = 0;
 };
 
 }  // namespace koine::sim

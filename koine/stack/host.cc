@@ -172,7 +172,7 @@ void Host::run_timers(Instant now) {
       ask(*task);
       continue;
     }
-    for (const Packet& packet : task->failed) learn_error(packet, Fault::unreachable, 0, now);
+    for (const Packet& packet : task->failed) undeliverable(packet, now);
   }
   while (auto expired = fragments_.expire(now)) {
     if (expired->first_packet.empty()) continue;  // RFC 792: only with the first piece
@@ -207,7 +207,7 @@ std::optional<Transmit> Host::poll_transmit(Instant now, MutableBytes room) {
       if (next.frame.size() > room.size()) continue;
       std::copy(next.frame.begin(), next.frame.end(), room.begin());
       ++counters_.frames_out;
-      return Transmit{next.nic, next.frame.size()};
+      return Transmit{next.nic, next.frame.size(), next.forwarded};
     }
     if (ready_.empty()) return std::nullopt;
     const SocketId id = ready_.front();
@@ -227,7 +227,7 @@ std::optional<Transmit> Host::poll_transmit(Instant now, MutableBytes room) {
     const std::size_t size = write_segment(*found->tcp, *departure, now, room, nic);
     if (size == 0) continue;  // to ourselves, or waiting for a neighbor
     ++counters_.frames_out;
-    return Transmit{nic, size};
+    return Transmit{nic, size, false};
   }
 }
 

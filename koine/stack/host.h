@@ -42,6 +42,7 @@ struct HostOptions {
   std::uint32_t syn_queue_max = 256;          ///< half-open connections of one listener
   std::size_t udp_queue_bytes_max = 1 << 20;  ///< waiting at one UDP socket
   std::uint8_t ttl = 64;
+  bool forwards = false;  ///< a router: packets for others are sent on
 };
 
 struct NicOptions {
@@ -69,6 +70,7 @@ struct Event {
 struct Transmit {
   int nic = 0;
   std::size_t size = 0;
+  bool forwarded = false;  ///< somebody else's, sent on
 };
 
 struct HostCounters {
@@ -77,6 +79,8 @@ struct HostCounters {
   std::uint64_t malformed = 0;  ///< headers that cannot be, or wrong checksums
   std::uint64_t not_for_us = 0;
   std::uint64_t no_route = 0;
+  std::uint64_t forwarded = 0;
+  std::uint64_t ttl_expired = 0;  ///< of packets for others
   std::uint64_t icmp_out = 0;
   std::uint64_t icmp_suppressed = 0;  ///< by the rate limit
   std::uint64_t syns_dropped = 0;     ///< the accept queue was full
@@ -107,6 +111,9 @@ class Host {
   void add_address(int nic, const Ip& address, int prefix_length, Instant now);
   void add_route(const Ip& prefix, int length, int nic, const Ip& gateway = {});
   void add_default_route(int nic, const Ip& gateway);
+  /// Instead of what there was for the prefix; no hops remove it. Of several equal ones a flow
+  /// keeps to one.
+  void set_route(const Ip& prefix, int length, std::vector<Route> hops);
   bool is_own(const Ip& address) const;
 
   // The network.
@@ -194,7 +201,8 @@ class Host {
   // host_link.cc
   void input_arp(int nic, Bytes packet, Instant now);
   void send_packet(int nic, const Ip& next, Packet packet, Instant now);
-  void send_frame(int nic, wire::Mac target, wire::EtherType type, Bytes payload);
+  void send_frame(int nic, wire::Mac target, wire::EtherType type, Bytes payload,
+                  bool forwarded = false);
   void ask(const Neighbors::Task& task);
   std::optional<wire::Mac> mac_of(const Hop& hop, const Ip& target, Instant now);
   bool input_nd(int nic, const wire::Ipv6View& packet, const wire::Icmpv6View& message,
@@ -218,6 +226,15 @@ class Host {
                        Instant now, std::uint8_t ttl = 0);
   std::size_t path_mtu(const Ip& target, std::size_t link_mtu, Instant now);
   bool is_group(const Ip& target, int nic) const;
+
+  // host_forward.cc
+  std::optional<Route> route_for(const Ip& source, const Ip& target, wire::IpProtocol protocol,
+                                 Bytes payload) const;
+  void forward_v4(const wire::Ipv4View& view, Instant now);
+  void forward_v6(const wire::Ipv6View& view, Instant now);
+  void forward(const Route& route, const Ip& target, Packet packet, Instant now);
+  void undeliverable(const Packet& packet, Instant now);
+  static Ip source_of(const Packet& packet);
 
   // host_icmp.cc
   void input_icmpv4(const Meta& meta, Bytes message, Instant now);
@@ -289,6 +306,7 @@ class Host {
   struct Outgoing {
     int nic;
     Packet frame;
+    bool forwarded;
   };
   std::deque<Outgoing> out_;
   std::deque<Packet> loop_;

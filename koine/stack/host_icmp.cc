@@ -189,7 +189,9 @@ void Host::send_error_v4(const Icmpv4Header& header, Bytes about, Instant now) {
   std::copy(quote.begin(), quote.end(), message.begin() + Icmpv4Header::size);
   write(header, partial_sum(quote), message);
   ++counters_.icmp_out;
-  (void)send_ip(Ip(view->target()), Ip(view->source()), IpProtocol::icmp, message, now);
+  // About a packet for somebody else it comes from the address that is nearest to who sent it.
+  const Ip from = is_own(view->target()) ? view->target() : Ipv4Address{};
+  (void)send_ip(from, Ip(view->source()), IpProtocol::icmp, message, now);
 }
 
 void Host::send_error_v6(const Icmpv6Header& header, Bytes about, Instant now) {
@@ -202,6 +204,9 @@ void Host::send_error_v6(const Icmpv6Header& header, Bytes about, Instant now) {
     if (!inner || inner->header().is_error() || inner->header().type == Icmpv6Type::redirect)
       return;
   }
+  const Ip target = view->source();
+  const auto hop = hop_to(target, is_own(view->target()) ? Ip(view->target()) : Ip());
+  if (!hop) return;
   if (!icmp_tokens_.take(now)) {
     ++counters_.icmp_suppressed;
     return;
@@ -210,10 +215,10 @@ void Host::send_error_v6(const Icmpv6Header& header, Bytes about, Instant now) {
       std::min<std::size_t>(about.size(), ipv6_mtu_min - Ipv6Header::size - Icmpv6Header::size));
   Packet message(Icmpv6Header::size + quote.size());
   std::copy(quote.begin(), quote.end(), message.begin() + Icmpv6Header::size);
-  write(header, pseudo_header(view->target(), view->source(), IpProtocol::icmpv6, message.size()),
+  write(header, pseudo_header(hop->source.bits, target.bits, IpProtocol::icmpv6, message.size()),
         partial_sum(quote), message);
   ++counters_.icmp_out;
-  (void)send_ip(Ip(view->target()), Ip(view->source()), IpProtocol::icmpv6, message, now);
+  (void)send_ip(hop->source, target, IpProtocol::icmpv6, message, now);
 }
 
 void Host::port_unreachable(const Meta& meta, Instant now) {

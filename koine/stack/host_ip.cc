@@ -49,6 +49,7 @@ void Host::input_v4(int nic, Bytes bytes, Instant now, bool link_multicast) {
     return;
   }
   if (!group && !is_own(target)) {
+    if (options_.forwards && nic != loop && !link_multicast) return forward_v4(*view, now);
     ++counters_.not_for_us;
     return;
   }
@@ -94,6 +95,7 @@ void Host::input_v6(int nic, Bytes bytes, Instant now) {
     return;
   }
   if (!group && !is_own(target)) {
+    if (options_.forwards && nic != loop) return forward_v6(*view, now);
     ++counters_.not_for_us;
     return;
   }

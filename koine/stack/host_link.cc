@@ -176,12 +176,12 @@ bool Host::input_nd(int nic, const Ipv6View& packet, const Icmpv6View& message, 
   return true;
 }
 
-void Host::send_frame(int nic, Mac target, EtherType type, Bytes payload) {
+void Host::send_frame(int nic, Mac target, EtherType type, Bytes payload, bool forwarded) {
   const Nic& card = nics_[static_cast<std::size_t>(nic)];
   Packet frame(std::max(EthernetHeader::size + payload.size(), ethernet_frame_min));
   write(EthernetHeader{target, card.options.mac, type}, frame);
   std::copy(payload.begin(), payload.end(), frame.begin() + EthernetHeader::size);
-  out_.push_back({nic, std::move(frame)});
+  out_.push_back({nic, std::move(frame), forwarded});
 }
 
 // Where a packet for `target` goes on the link; nothing while that is being asked for.
@@ -204,8 +204,9 @@ void Host::send_packet(int nic, const Ip& next, Packet packet, Instant now) {
     loop_.push_back(std::move(packet));
     return;
   }
+  const bool forwarded = options_.forwards && !is_own(source_of(packet));
   if (!nics_[static_cast<std::size_t>(nic)].options.ethernet) {
-    out_.push_back({nic, std::move(packet)});
+    out_.push_back({nic, std::move(packet), forwarded});
     return;
   }
   const Ip target = next.is_v4() ? Ip(Ipv4Address::load(packet.data() + 16))
@@ -215,7 +216,7 @@ void Host::send_packet(int nic, const Ip& next, Packet packet, Instant now) {
     neighbors_.hold(nic, next, std::move(packet));
     return;
   }
-  send_frame(nic, *mac, next.is_v4() ? EtherType::ipv4 : EtherType::ipv6, packet);
+  send_frame(nic, *mac, next.is_v4() ? EtherType::ipv4 : EtherType::ipv6, packet, forwarded);
 }
 
 }  // namespace koine::stack

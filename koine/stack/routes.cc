@@ -31,7 +31,7 @@ std::size_t Routes::position(const Table& table, const Ip& key) {
   return low;
 }
 
-void Routes::add(const Ip& prefix, int length, const Route& route) {
+void Routes::set(const Ip& prefix, int length, std::vector<Route> hops) {
   const int whole = whole_length(prefix, length);
   std::size_t i = 0;
   while (i < tables_.size() && tables_[i].length > whole) ++i;
@@ -41,9 +41,9 @@ void Routes::add(const Ip& prefix, int length, const Route& route) {
   const Ip key = masked(prefix, whole);
   const std::size_t at = position(tables_[i], key);
   if (at < entries.size() && entries[at].prefix == key) {
-    entries[at].route = route;
+    entries[at].hops = std::move(hops);
   } else {
-    entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(at), Entry{key, route});
+    entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(at), Entry{key, std::move(hops)});
   }
 }
 
@@ -57,14 +57,19 @@ void Routes::remove(const Ip& prefix, int length) {
 }
 
 std::optional<Route> Routes::find(const Ip& target) const {
+  const auto hops = find_all(target);
+  if (hops.empty()) return std::nullopt;
+  return hops.front();
+}
+
+std::span<const Route> Routes::find_all(const Ip& target) const {
   for (const Table& table : tables_) {
     if (target.is_v4() && table.length < 96) break;  // IPv6's default route is not IPv4's
     const Ip key = masked(target, table.length);
     const std::size_t at = position(table, key);
-    if (at < table.entries.size() && table.entries[at].prefix == key)
-      return table.entries[at].route;
+    if (at < table.entries.size() && table.entries[at].prefix == key) return table.entries[at].hops;
   }
-  return std::nullopt;
+  return {};
 }
 
 }  // namespace koine::stack
