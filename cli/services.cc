@@ -21,8 +21,8 @@ const std::string& chargen_text() {
 }
 
 Io<void> echo(std::unique_ptr<Stream> client) {
-  auto copying = copy(*client, *client);
-  co_await attempt(std::move(copying));
+  while (const Buffer bytes = co_await attempt(receive(*client)))
+    co_await attempt(write_all(*client, bytes));
   co_return Result<void>();
 }
 

@@ -59,7 +59,6 @@ class Server::Body {
 
  private:
   class Guest;
-  struct InServer : ListNode {};
   using PerAddress = std::map<std::optional<IpAddress>, std::size_t>;  // nothing: no IP address
 
   /// Accepts the next connection once there is room for it.
@@ -107,12 +106,11 @@ class Server::Body {
   WaitList room_;  // acceptors, while it is full
   StreamGuard guard_;
   Scope acceptors_;
-  List<Guest, InServer> guests_;
 };
 
 /// One connection that is being served: its handler, and its place under the limits. Smaller than a
 /// coroutine around the handler would be.
-class Server::Body::Guest final : public Root, public InServer {
+class Server::Body::Guest final : public Root {
  public:
   Guest(Body& body, PerAddress::iterator address, std::uint16_t port, Io<void> story)
       : body_(body), address_(address), story_(std::move(story)), port_(port) {}
@@ -137,6 +135,7 @@ class Server::Body::Guest final : public Root, public InServer {
         .resume();
   }
   const Awaited* awaited() const override { return story_.awaited(); }
+  bool is_of(const Body& body) const { return &body_ == &body; }
 
   /// "127.0.0.1:4312", or "(unnamed)" behind a Unix socket.
   std::string peer() const {
@@ -219,7 +218,6 @@ void Server::Body::adopt(std::unique_ptr<Stream> stream) {
   ++connections_;
   ++counts_.accepted;
   auto* guest = new Guest(*this, address, peer.port(), story_of(std::move(stream)));
-  guests_.push_back(*guest);
   loop_.add(*guest);
   loop_.schedule(*guest);
 }
@@ -307,7 +305,12 @@ Task<void> Server::Body::cut_the_rest() {
 
 void Server::Body::destroy_guests() {
   const Loop::Entered entered(loop_);  // what they held may wake somebody
-  while (!guests_.empty()) delete &guests_.pop_front();
+  std::vector<Guest*> guests;
+  loop_.for_each_root([&](Root& root) {
+    auto* guest = dynamic_cast<Guest*>(&root);
+    if (guest != nullptr && guest->is_of(*this)) guests.push_back(guest);
+  });
+  for (Guest* guest : guests) delete guest;
 }
 
 void Server::Body::drain() {

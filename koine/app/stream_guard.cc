@@ -1,10 +1,12 @@
 #include "koine/app/stream_guard.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "koine/async/frame_pool.h"
 #include "koine/async/loop.h"
 
 namespace koine {
@@ -42,6 +44,11 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     if (drop_when_closed_) inner_->abort();
   }
 
+  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+  static void operator delete(void* guarded) noexcept {
+    frame_pool::release(guarded, sizeof(Guarded));
+  }
+
   Result<std::size_t> read_now(MutableBytes into) override {
     if (end_told_) return std::size_t{0};
     auto count = inner_->read_now(into);
@@ -69,7 +76,7 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     if (count) {
       moved(*count);
       judged_last_ = false;
-      if (waiting_ != nullptr) waiting_->written += *count;
+      if (trouble_ != nullptr) trouble_->written += *count;
       look_at_unsent();
     }
     return explained(std::move(count));
@@ -112,14 +119,16 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   std::size_t unsent_seen() const { return unsent_seen_; }
 
   void end_input() {
-    if (std::exchange(input_ended_, true)) return;
+    if (input_ended_) return;
+    input_ended_ = true;
     inner_->readable().wake_all(guard_->loop_);
   }
   void drop_when_closed() { drop_when_closed_ = true; }
 
   /// Ends it, and says why.
   void condemn(std::string why) {
-    why_ = std::make_unique<std::string>(std::move(why));
+    if (trouble_ == nullptr) trouble_ = std::make_unique<Trouble>();
+    trouble_->why = std::move(why);
     release();
     inner_->abort();
   }
@@ -133,56 +142,63 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
  private:
   void moved(std::size_t bytes) {
     if (guard_ == nullptr) return;
-    moved_bytes_ += bytes;
+    moved_bytes_ =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(moved_bytes_ + bytes, moved_bytes_max));
     last_moved_ = guard_->loop_.now();
   }
   void look_at_unsent() {
     if (guard_ == nullptr) return;
-    const auto unsent = static_cast<std::uint32_t>(inner_->unsent());
-    guard_->unsent_changed(std::exchange(unsent_seen_, unsent), unsent);
+    const auto before = unsent_seen_;
+    unsent_seen_ =
+        static_cast<std::uint32_t>(std::min<std::size_t>(inner_->unsent(), unsent_seen_max));
+    guard_->unsent_changed(before, unsent_seen_);
   }
   static double expected(std::uint64_t bytes_per_second, Duration time) {
-    return static_cast<double>(bytes_per_second) * std::chrono::duration<double>(time).count();
+    const double bytes =
+        static_cast<double>(bytes_per_second) * std::chrono::duration<double>(time).count();
+    return std::min<double>(bytes, moved_bytes_max);
   }
   bool takes_too_slowly(Instant now, const Limits& limits) {
     if (unsent_seen_ == 0) {
-      waiting_ = nullptr;
-    } else if (waiting_ == nullptr) {
-      waiting_ = std::make_unique<Waiting>(now, unsent_seen_);
-    } else if (now - waiting_->begins >= limits.idle) {
-      const std::uint64_t taken = waiting_->written - unsent_seen_;
-      const Duration time = now - waiting_->begins;
+      trouble_ = nullptr;
+    } else if (trouble_ == nullptr) {
+      trouble_ = std::make_unique<Trouble>(Trouble{now, unsent_seen_, {}});
+    } else if (now - trouble_->waits_since >= limits.idle) {
+      const std::uint64_t taken = trouble_->written - unsent_seen_;
+      const Duration time = now - trouble_->waits_since;
       if (static_cast<double>(taken) < expected(limits.taken_bytes_per_second_min, time))
         return true;
-      *waiting_ = Waiting{now, unsent_seen_};
+      *trouble_ = Trouble{now, unsent_seen_, {}};
     }
     return false;
   }
   template <class T>
   Result<T> explained(Result<T> result) const {
-    if (!result && why_ != nullptr && result.error() == Fault::closed)
-      return std::unexpected(std::move(result.error()).with_note(*why_));
+    if (!result && trouble_ != nullptr && !trouble_->why.empty() && result.error() == Fault::closed)
+      return std::unexpected(std::move(result.error()).with_note(trouble_->why));
     return result;
   }
 
-  /// While output waits: since when, and what was written since, or waited then.
-  struct Waiting {
-    Instant begins;
-    std::uint64_t written;
+  /// What most connections never have.
+  struct Trouble {
+    Instant waits_since;    // while output waits
+    std::uint64_t written;  // since then; first what waited then
+    std::string why;        // it was ended
   };
 
   std::unique_ptr<Stream> inner_;
   StreamGuard* guard_;
-  std::unique_ptr<std::string> why_;  // it was ended
-  std::unique_ptr<Waiting> waiting_;
+  std::unique_ptr<Trouble> trouble_;
   Instant last_moved_;
   Instant window_begins_;
-  std::uint64_t moved_bytes_ = 0;  // in this window, both ways
-  std::uint32_t unsent_seen_ = 0;  // when we last looked: our part of the guard's sum
-  bool judged_last_ = false;       // that was to judge, not to write
-  bool input_ended_ = false;
-  bool end_told_ = false;  // and an end stays an end
-  bool drop_when_closed_ = false;
+  static constexpr std::uint32_t moved_bytes_max = std::numeric_limits<std::uint32_t>::max();
+  static constexpr std::uint32_t unsent_seen_max = (std::uint32_t{1} << 28) - 1;
+  std::uint32_t moved_bytes_ = 0;       // in this window, both ways
+  std::uint32_t unsent_seen_ : 28 = 0;  // when we last looked: our part of the guard's sum
+  bool judged_last_ : 1 = false;        // that was to judge, not to write
+  bool input_ended_ : 1 = false;
+  bool end_told_ : 1 = false;  // and an end stays an end
+  bool drop_when_closed_ : 1 = false;
 };
 
 StreamGuard::~StreamGuard() {

@@ -121,7 +121,8 @@ class Tree {
   void print(const Root& root, std::size_t indent) {
     if (!printed_.insert(&root).second) return;
     text.append(indent, ' ').append("task ").append(std::to_string(printed_.size()));
-    if (root.spawned_at.line() != 0) text.append(", spawned at ").append(in_words(root.spawned_at));
+    if (const auto where = root.spawned_at(); where.line() != 0)
+      text.append(", spawned at ").append(in_words(where));
     text += '\n';
     const std::string margin(indent + 2, ' ');
     print(root.awaited(), margin, margin);

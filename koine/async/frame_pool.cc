@@ -32,39 +32,49 @@ struct FreeList {
 constexpr std::size_t lists = pooled_bytes_max / step_bytes + 1;
 thread_local constinit std::array<FreeList, lists> free_lists{};
 
+/// Which list is for so many bytes, and how large its frames are.
+constexpr std::size_t list_for(std::size_t bytes) {
+  return (bytes + step_bytes / 2 - 1) / step_bytes;
+}
+constexpr std::size_t bytes_in(std::size_t list) { return list * step_bytes + step_bytes / 2; }
+static_assert(bytes_in(list_for(1)) == 8 && bytes_in(list_for(8)) == 8 &&
+              bytes_in(list_for(9)) == 24);
+static_assert(bytes_in(list_for(24)) == 24 && bytes_in(list_for(25)) == 40);
+
 }  // namespace
 
 void* allocate(std::size_t bytes) {
-  const std::size_t steps = (bytes + step_bytes - 1) / step_bytes;
-  if (steps >= lists) return ::operator new(bytes);
-  FreeList& list = free_lists[steps];
+  const std::size_t number = list_for(bytes);
+  if (number >= lists) return ::operator new(bytes);
+  FreeList& list = free_lists[number];
   FreeFrame* frame = list.first;
-  if (frame == nullptr) return ::operator new(steps * step_bytes);
-  ASAN_UNPOISON_MEMORY_REGION(frame, steps * step_bytes);
+  if (frame == nullptr) return ::operator new(bytes_in(number));
+  ASAN_UNPOISON_MEMORY_REGION(frame, bytes_in(number));
   list.first = frame->next;
-  list.kept_bytes -= steps * step_bytes;
+  list.kept_bytes -= bytes_in(number);
   return frame;
 }
 
 void release(void* memory, std::size_t bytes) noexcept {
-  const std::size_t steps = (bytes + step_bytes - 1) / step_bytes;
-  if (steps >= lists || free_lists[steps].kept_bytes + steps * step_bytes > kept_bytes_max) {
+  const std::size_t number = list_for(bytes);
+  const std::size_t size = bytes_in(number);
+  if (number >= lists || free_lists[number].kept_bytes + size > kept_bytes_max) {
     ::operator delete(memory);
     return;
   }
-  FreeList& list = free_lists[steps];
+  FreeList& list = free_lists[number];
   list.first = new (memory) FreeFrame{list.first};
-  list.kept_bytes += steps * step_bytes;
+  list.kept_bytes += size;
   // Under AddressSanitizer a frame in the pool is as dead as freed memory. The link stays readable:
   // LeakSanitizer follows no pointer that lies in poisoned memory.
-  ASAN_POISON_MEMORY_REGION(list.first + 1, steps * step_bytes - sizeof(FreeFrame));
+  ASAN_POISON_MEMORY_REGION(list.first + 1, size - sizeof(FreeFrame));
 }
 
 void trim() noexcept {
-  for (std::size_t steps = 1; steps < lists; ++steps) {
-    FreeList& list = free_lists[steps];
+  for (std::size_t number = 0; number < lists; ++number) {
+    FreeList& list = free_lists[number];
     while (FreeFrame* frame = list.first) {
-      ASAN_UNPOISON_MEMORY_REGION(frame, steps * step_bytes);
+      ASAN_UNPOISON_MEMORY_REGION(frame, bytes_in(number));
       list.first = frame->next;
       ::operator delete(frame);
     }

@@ -14,8 +14,8 @@ TEST(FramePool, GivesBackWhatWasReleasedLast) {
   void* frame = frame_pool::allocate(100);
   frame_pool::release(frame, 100);
   void* other_size = frame_pool::allocate(300);
-  EXPECT_EQ(frame_pool::allocate(112), frame) << "100 and 112 are the same after rounding up";
-  frame_pool::release(frame, 112);
+  EXPECT_EQ(frame_pool::allocate(104), frame) << "100 and 104 are the same after rounding up";
+  frame_pool::release(frame, 104);
   frame_pool::release(other_size, 300);
 }
 

@@ -30,8 +30,8 @@ class Root : public Runnable, public InDump {
   /// What runs, as the first link of the chain.
   virtual const Awaited* awaited() const = 0;
 
-  /// Where it was spawned.
-  std::source_location spawned_at;
+  /// Where it was spawned; line 0 if nobody knows.
+  virtual std::source_location spawned_at() const { return {}; }
 
  protected:
   Root() = default;
@@ -115,6 +115,12 @@ class Loop {
 
   /// Lists `root` in dump() until it dies.
   void add(Root& root) { roots_.push_back(root); }
+
+  /// Calls `visit(Root&)` for each of these; it may not end any.
+  template <class Visit>
+  void for_each_root(Visit&& visit) const {
+    roots_.for_each(visit);
+  }
 
   /// All tasks spawned here that are not over, as a tree, each with what it waits for and where
   /// (see dump.cc): the answer to "why does nothing happen?".

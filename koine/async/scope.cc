@@ -18,7 +18,7 @@ Scope::~Scope() { reap(); }
 
 void Scope::adopt(Child* child, std::source_location where) {
   child->scope_ = this;
-  child->spawned_at = where;
+  child->spawned_at_ = where;
   children_.push_back(*child);
   loop_.add(*child);
   loop_.schedule(*child);

@@ -30,6 +30,7 @@ struct InScope : ListNode {};
 class Child : public Root, public InScope {
  public:
   virtual ~Child() = default;
+  std::source_location spawned_at() const final { return spawned_at_; }
 
  protected:
   friend class Scope;
@@ -38,6 +39,7 @@ class Child : public Root, public InScope {
   void threw(std::exception_ptr thrown) noexcept;
 
   Scope* scope_ = nullptr;
+  std::source_location spawned_at_;
 };
 
 namespace detail {

@@ -15,8 +15,7 @@ template <Operation Op>
 class Started final : public Root {
  public:
   Started(Loop& loop, Op op, std::source_location where = std::source_location::current())
-      : loop_(loop), op_(std::move(op)) {
-    spawned_at = where;
+      : loop_(loop), op_(std::move(op)), spawned_at_(where) {
     loop.add(*this);
     loop.schedule(*this);
   }
@@ -47,6 +46,7 @@ class Started final : public Root {
                              this}))
         .resume();
   }
+  std::source_location spawned_at() const override { return spawned_at_; }
   const Awaited* awaited() const override { return op_ ? op_->awaited() : nullptr; }
 
  private:
@@ -57,6 +57,7 @@ class Started final : public Root {
 
   Loop& loop_;
   std::optional<Op> op_;
+  std::source_location spawned_at_;
   bool done_ = false;
 };
 

@@ -10,8 +10,9 @@
 
 #include <cassert>
 #include <coroutine>
+#include <cstdint>
 #include <exception>
-#include <optional>
+#include <memory>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -141,34 +142,55 @@ struct FinalAwait {
   void await_resume() const noexcept {}
 };
 
-/// The part of a promise that holds the answer, until it is taken.
+/// The part of a promise that holds the answer, until it is taken, or what was thrown instead.
 template <class T>
 class Holds {
  public:
+  Holds() noexcept {}
+  Holds(const Holds&) = delete;
+  Holds& operator=(const Holds&) = delete;
+  ~Holds() { clear(); }
+
   template <class U = T>
     requires std::constructible_from<T, U&&>
   void return_value(U&& answer) {
-    answer_.emplace(std::forward<U>(answer));
+    std::construct_at(&answer_, std::forward<U>(answer));
+    held_ = Held::answer;
   }
 
   T take() {
-    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    assert(answer_ && "the task is not over");
-    return std::move(*answer_);
+    if (threw()) std::rethrow_exception(thrown_);
+    assert(held_ == Held::answer && "the task is not over");
+    return std::move(answer_);
   }
 
   Error* error() noexcept
     requires is_result<T>
   {
-    return answer_ && !answer_->has_value() ? &answer_->error() : nullptr;
+    return held_ == Held::answer && !answer_.has_value() ? &answer_.error() : nullptr;
   }
 
-  void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
-  bool threw() const noexcept { return thrown_ != nullptr; }
+  void unhandled_exception() noexcept {
+    clear();  // a destructor may have thrown after the answer was given
+    std::construct_at(&thrown_, std::current_exception());
+    held_ = Held::exception;
+  }
+  bool threw() const noexcept { return held_ == Held::exception; }
 
  private:
-  std::optional<T> answer_;
-  std::exception_ptr thrown_;
+  enum class Held : std::uint8_t { nothing, answer, exception };
+
+  void clear() noexcept {
+    if (held_ == Held::answer) std::destroy_at(&answer_);
+    if (held_ == Held::exception) std::destroy_at(&thrown_);
+    held_ = Held::nothing;
+  }
+
+  union {
+    T answer_;
+    std::exception_ptr thrown_;
+  };
+  Held held_ = Held::nothing;
 };
 
 template <>
