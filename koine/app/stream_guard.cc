@@ -148,9 +148,9 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   }
   void look_at_unsent() {
     if (guard_ == nullptr) return;
-    const auto before = unsent_seen_;
-    unsent_seen_ =
-        static_cast<std::uint32_t>(std::min<std::size_t>(inner_->unsent(), unsent_seen_max));
+    const std::uint32_t before = unsent_seen_;
+    const std::size_t unsent = std::min<std::size_t>(inner_->unsent(), unsent_seen_max);
+    unsent_seen_ = static_cast<std::uint32_t>(unsent) & unsent_seen_max;  // as g++ 12 sees it
     guard_->unsent_changed(before, unsent_seen_);
   }
   static double expected(std::uint64_t bytes_per_second, Duration time) {
