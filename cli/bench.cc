@@ -1,4 +1,6 @@
-// koine bench: how fast a server answers, and whether it answers right.
+// koine bench: how fast a server answers, and whether it answers right; or, without a URL, how
+// koine's own server does on each multiplexer.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -7,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "cli/comparison.h"
 #include "cli/exit_code.h"
 #include "cli/load.h"
 #include "cli/load_report.h"
@@ -31,8 +34,10 @@ struct BenchWords {
   Endpoint peer;
   bool has_peer = false;
   LoadOptions load;
+  std::vector<std::uint64_t> connections;
   double rate = 0;
-  std::string multiplexer;
+  std::vector<std::string> multiplexers;
+  std::string output;
   bool json = false;
 };
 
@@ -86,7 +91,9 @@ int code_of_most(const LoadResult& result) {
 
 int bench_peer(const BenchWords& words) {
   Meter meter(words.load);
-  auto reactor = os::Reactor::make({.multiplexer = words.multiplexer});
+  os::ReactorOptions options;
+  if (!words.multiplexers.empty()) options.multiplexer = words.multiplexers.front();
+  auto reactor = os::Reactor::make(options);
   if (!reactor) return complain(reactor.error());
   os::Network network(**reactor);
   const auto measured = (*reactor)->run(measure(network, words.peer, meter));
@@ -110,23 +117,82 @@ Result<void> make_room(std::uint64_t connections) {
                                  connections, limit.rlim_cur)));
 }
 
-int bench(BenchWords words) {
-  if (!words.has_peer) return usage_error("bench whom? koine bench URL");
-  LoadOptions& load = words.load;
-  if (words.rate > 0) load.rate = words.rate;
+Error output_error(const std::string& path) {
+  return Error(Fault::system, output_operation, path, errno);
+}
+
+/// Opens `path` for the picture before anything is measured, and leaves what is in it.
+Result<os::Fd> open_output(const std::string& path) {
+  os::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  if (!file) return std::unexpected(output_error(path));
+  return file;
+}
+
+Result<void> write_picture(const os::Fd& file, const std::string& path, std::string_view picture) {
+  if (::ftruncate(file.get(), 0) != 0 && errno != EINVAL)  // EINVAL: a pipe or device
+    return std::unexpected(output_error(path));
+  while (!picture.empty()) {
+    const ssize_t count = ::write(file.get(), picture.data(), picture.size());
+    if (count < 0 && errno != EINTR) return std::unexpected(output_error(path));
+    if (count > 0) picture.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+int bench_multiplexers(const BenchWords& words) {
+  ComparisonOptions options{.multiplexers = words.multiplexers, .load = words.load};
+  if (!words.connections.empty()) options.connections = words.connections;
+  if (auto room = make_room(options.connections.back()); !room) return complain(room.error());
+  os::Fd file;
+  if (!words.output.empty()) {
+    auto opened = open_output(words.output);
+    if (!opened) return complain(opened.error());
+    file = std::move(*opened);
+  }
+  const auto comparison = compare(options);
+  if (!comparison) return complain(comparison.error());
+  const auto columns = static_cast<std::size_t>(std::clamp(columns_of(STDOUT_FILENO), 60, 120));
+  const std::string text = words.json
+                               ? comparison_json(*comparison)
+                               : comparison_text(*comparison, columns, Colours(STDOUT_FILENO));
+  auto written = write_output(as_bytes(text));
+  if (written && file) written = write_picture(file, words.output, comparison_svg(*comparison));
+  return written ? exit_ok : complain(written.error());
+}
+
+/// What the words say that they cannot mean; exit_ok if they make sense.
+int check(const BenchWords& words) {
+  const LoadOptions& load = words.load;
+  if (!words.has_peer && words.multiplexers.empty())
+    return usage_error("bench whom? koine bench URL, or koine bench --multiplexer all");
   if (load.rate && load.pipeline != LoadOptions().pipeline) {
     return usage_error(
         "--rate sends each request when it is due, whatever is under way; "
         "--pipeline is for when no rate is given");
   }
+  if (!words.has_peer) return exit_ok;
+  if (words.multiplexers.size() > 1)
+    return usage_error("several multiplexers are for comparing koine's own servers, without a URL");
+  if (words.connections.size() > 1)
+    return usage_error("several --connections are for --multiplexer, without a URL");
+  if (!words.output.empty())
+    return usage_error("--output draws what --multiplexer compares, without a URL");
   if (is_datagram(words.peer) &&
       (load.size < datagram_bytes_min || load.size > datagram_bytes_max)) {
     return usage_error(fmt::format("a datagram has {} to {} bytes here; --size is {}",
                                    datagram_bytes_min, datagram_bytes_max, load.size));
   }
-  if (auto room = make_room(load.connections); !room) return complain(room.error());
+  return exit_ok;
+}
+
+int bench(BenchWords words) {
+  if (words.rate > 0) words.load.rate = words.rate;
+  if (words.connections.size() == 1) words.load.connections = words.connections.front();
+  if (const int code = check(words); code != exit_ok) return code;
   // Else the kernel wakes us up to 50 us after a request is due (PR_SET_TIMERSLACK, prctl(2)).
   ::prctl(PR_SET_TIMERSLACK, 1UL);
+  if (!words.has_peer) return bench_multiplexers(words);
+  if (auto room = make_room(words.load.connections); !room) return complain(room.error());
   return bench_peer(words);
 }
 
@@ -143,7 +209,12 @@ Page page() {
            "left out (no coordinated omission).",
            "Errors are counted by what happened, and connections that broke come back. Over "
            "udp: and unixgram:, a datagram without an answer after --timeout is lost. All was "
-           "answered and right if the exit code is 0; else it is that of the most frequent error."},
+           "answered and right if the exit code is 0; else it is that of the most frequent error.",
+           "Without a URL, --multiplexer says which of koine's own echo servers to compare, each "
+           "in "
+           "a process of its own: requests a second and CPU time for each, from 16 connections to "
+           "4096, in --duration for each figure. select is refused where its descriptors end "
+           "(FD_SETSIZE, 1024)."},
       .examples = {
           {"koine bench tcp://127.0.0.1:7000", "64 connections for 5 s."},
           {"koine bench tcp://127.0.0.1:7000 --rate 10k --duration 1m",
@@ -161,7 +232,9 @@ void add_bench(Tool& tool) {
   CLI::App& verb = tool.verb("bench", page(), [words] { return bench(*words); });
   tool.endpoint(verb, "URL", words->peer, "An echo server, such as koine serve echo")
       ->each([words](const std::string&) { words->has_peer = true; });
-  tool.count(verb, "--connections", load.connections, 1, 1'000'000, "How many at once");
+  tool.count_list(verb, "--connections", words->connections, 1, 1'000'000,
+                  "How many at once; several to compare")
+      ->default_str("64, or 16,64,256,1024,4096 to compare");
   tool.size(verb, "--size", load.size, 1, std::uint64_t{1} << 30, "Bytes of a request");
   tool.count(verb, "--pipeline", load.pipeline, 1, under_way_max,
              "Requests under way on each connection");
@@ -170,7 +243,12 @@ void add_bench(Tool& tool) {
             "Requests a second, over all connections, each sent when it is due");
   tool.duration(verb, "--timeout", load.timeout,
                 "How long to try to connect, and how long to wait for an answer");
-  tool.multiplexer(verb, words->multiplexer);
+  tool.choice_list(verb, "--multiplexer", words->multiplexers,
+                   {"select", "poll", "epoll", "io_uring"},
+                   "With a URL, how the kernel is asked for news here; without one, which servers "
+                   "to compare");
+  verb.add_option("-o,--output", words->output, "Draw the comparison there, as SVG")
+      ->type_name("FILE");
   tool.json(verb, words->json);
 }
 

@@ -54,6 +54,35 @@ Error out_of_bounds(const std::string& text, const std::string& least, const std
   return malformed(text, {0, "expected " + least + " to " + most});
 }
 
+Result<std::uint64_t> read_count_within(const std::string& text, std::uint64_t least,
+                                        std::uint64_t most) {
+  auto got = read_count(text);
+  if (got && (*got < least || *got > most))
+    return std::unexpected(out_of_bounds(text, std::to_string(least), std::to_string(most)));
+  return got;
+}
+
+Result<std::string> read_choice(const std::string& text, const std::vector<std::string>& choices) {
+  if (std::find(choices.begin(), choices.end(), text) != choices.end()) return text;
+  std::string expected;
+  for (const std::string& choice : choices) {
+    if (!expected.empty()) expected += &choice == &choices.back() ? " or " : ", ";
+    expected += choice;
+  }
+  return std::unexpected(malformed(text, {0, "expected " + expected}));
+}
+
+/// What lies between the commas.
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    parts.push_back(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return parts;
+}
+
 }  // namespace
 
 Tool::Tool()
@@ -141,11 +170,8 @@ CLI::Option* Tool::size(CLI::App& verb, const std::string& name, std::uint64_t& 
 
 CLI::Option* Tool::count(CLI::App& verb, const std::string& name, std::uint64_t& into,
                          std::uint64_t least, std::uint64_t most, const std::string& purpose) {
-  const auto read = [least, most](const std::string& text) -> Result<std::uint64_t> {
-    auto got = read_count(text);
-    if (got && (*got < least || *got > most))
-      return std::unexpected(out_of_bounds(text, std::to_string(least), std::to_string(most)));
-    return got;
+  const auto read = [least, most](const std::string& text) {
+    return read_count_within(text, least, most);
   };
   return value(verb, name, into, purpose, read)
       ->type_name("NUMBER")
@@ -160,19 +186,51 @@ CLI::Option* Tool::rate(CLI::App& verb, const std::string& name, double& into,
 
 CLI::Option* Tool::choice(CLI::App& verb, const std::string& name, std::string& into,
                           const std::vector<std::string>& choices, const std::string& purpose) {
-  const auto read = [choices](const std::string& text) -> Result<std::string> {
-    if (std::find(choices.begin(), choices.end(), text) != choices.end()) return text;
-    std::string expected;
-    for (const std::string& choice : choices) {
-      if (!expected.empty()) expected += &choice == &choices.back() ? " or " : ", ";
-      expected += choice;
-    }
-    return std::unexpected(malformed(text, {0, "expected " + expected}));
-  };
+  const auto read = [choices](const std::string& text) { return read_choice(text, choices); };
   CLI::Option* option = value(verb, name, into, purpose, read)->type_name("WORD");
   if (!into.empty()) option->default_str(into);
   choices_[option] = choices;
   return option;
+}
+
+CLI::Option* Tool::choice_list(CLI::App& verb, const std::string& name,
+                               std::vector<std::string>& into,
+                               const std::vector<std::string>& choices,
+                               const std::string& purpose) {
+  std::vector<std::string> words = choices;
+  words.emplace_back("all");
+  const auto read = [choices, words](const std::string& text) -> Result<std::vector<std::string>> {
+    if (text == "all") return choices;
+    std::vector<std::string> chosen;
+    for (const std::string& part : split(text)) {
+      auto word = read_choice(part, words);
+      if (!word) return std::unexpected(std::move(word.error()));
+      if (part == "all" || std::find(chosen.begin(), chosen.end(), part) != chosen.end())
+        return std::unexpected(malformed(text, {0, "expected each once"}));
+      chosen.push_back(part);
+    }
+    return chosen;
+  };
+  CLI::Option* option = value(verb, name, into, purpose, read)->type_name("WORD[,WORD...]");
+  choices_[option] = words;
+  return option;
+}
+
+CLI::Option* Tool::count_list(CLI::App& verb, const std::string& name,
+                              std::vector<std::uint64_t>& into, std::uint64_t least,
+                              std::uint64_t most, const std::string& purpose) {
+  const auto read = [least, most](const std::string& text) -> Result<std::vector<std::uint64_t>> {
+    std::vector<std::uint64_t> counts;
+    for (const std::string& part : split(text)) {
+      auto got = read_count_within(part, least, most);
+      if (!got) return std::unexpected(std::move(got.error()));
+      if (!counts.empty() && *got <= counts.back())
+        return std::unexpected(malformed(text, {0, "expected each larger than the one before"}));
+      counts.push_back(*got);
+    }
+    return counts;
+  };
+  return value(verb, name, into, purpose, read)->type_name("NUMBER[,NUMBER...]");
 }
 
 CLI::Option* Tool::multiplexer(CLI::App& verb, std::string& into) {

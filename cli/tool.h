@@ -62,6 +62,13 @@ class Tool {
   CLI::Option* choice(CLI::App& verb, const std::string& name, std::string& into,
                       const std::vector<std::string>& choices, const std::string& purpose);
 
+  /// Several of them, separated by commas; "all" is all of `choices`.
+  CLI::Option* choice_list(CLI::App& verb, const std::string& name, std::vector<std::string>& into,
+                           const std::vector<std::string>& choices, const std::string& purpose);
+  /// Several counts, separated by commas, rising.
+  CLI::Option* count_list(CLI::App& verb, const std::string& name, std::vector<std::uint64_t>& into,
+                          std::uint64_t least, std::uint64_t most, const std::string& purpose);
+
   /// `--multiplexer` as all verbs have it.
   CLI::Option* multiplexer(CLI::App& verb, std::string& into);
   /// `--json` as all verbs have it.
