@@ -27,14 +27,6 @@ std::string entry(const std::string& heading, const std::string& meaning, std::s
   return lines + text.substr(std::min(lines.size(), text.size()));
 }
 
-std::string meaning_of(const OptionText& option) {
-  std::string meaning = option.purpose;
-  if (!option.choices.empty()) meaning += ": " + joined(option.choices, ", ");
-  if (!option.by_default.empty()) meaning += " (default: " + option.by_default + ")";
-  if (option.repeated && option.place.empty()) meaning += "; may be given more than once";
-  return meaning;
-}
-
 std::string entries(const std::string& title, const std::vector<OptionText>& options,
                     std::size_t columns) {
   if (options.empty()) return {};
@@ -82,6 +74,14 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t col
     }
   }
   return lines + line + "\n";
+}
+
+std::string meaning_of(const OptionText& option) {
+  std::string meaning = option.purpose;
+  if (!option.choices.empty()) meaning += ": " + joined(option.choices, ", ");
+  if (!option.by_default.empty()) meaning += " (default: " + option.by_default + ")";
+  if (option.repeated && option.place.empty()) meaning += "; may be given more than once";
+  return meaning;
 }
 
 std::string OptionText::heading() const {
@@ -137,6 +137,12 @@ std::vector<ExitText> exit_codes() {
       {exit_cut_short, "a server was stopped and had to cut connections that did not end in time"},
       {exit_threshold, "a threshold that was asked for was not met"},
   };
+}
+
+std::vector<EnvironmentText> environment_of_tool() {
+  return {{"KOINE_MULTIPLEXER",
+           "The multiplexer to use where none is chosen: io_uring, epoll, poll or select"},
+          {"NO_COLOR", "If set and not empty, nothing is printed in colour"}};
 }
 
 std::string help_of(const Tool& tool, const CLI::App& verb, std::size_t columns) {

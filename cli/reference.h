@@ -30,6 +30,9 @@ struct OptionText {
 /// What a person may write; hidden options are left out.
 std::vector<OptionText> options_of(const Tool& tool, const CLI::App& verb);
 
+/// Its purpose, the words it may have, and what it is if it is not given.
+std::string meaning_of(const OptionText& option);
+
 /// "koine send [OPTION...] URL [TEXT]"
 std::string usage_of(const Tool& tool, const CLI::App& verb);
 
@@ -39,6 +42,13 @@ struct ExitText {
   std::string meaning;
 };
 std::vector<ExitText> exit_codes();
+
+/// The variables of the environment that the tool heeds.
+struct EnvironmentText {
+  std::string name;
+  std::string meaning;
+};
+std::vector<EnvironmentText> environment_of_tool();
 
 /// What --help prints; no line is longer than `columns`, except for examples.
 std::string help_of(const Tool& tool, const CLI::App& verb, std::size_t columns);
