@@ -8,6 +8,8 @@
 // has no limit while the server may still have something to say.
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include <array>
 #include <optional>
 #include <string>
@@ -21,6 +23,7 @@
 #include "koine/async/event.h"
 #include "koine/async/scope.h"
 #include "koine/async/within.h"
+#include "koine/os/fault_of.h"
 #include "koine/os/network.h"
 
 namespace koine::cli {
@@ -33,7 +36,18 @@ struct SendOptions {
   Duration timeout = 5s;
   bool waits_for_server = false;
   bool wants_reply = true;
+  bool json = false;
   std::string multiplexer;
+};
+
+/// A reply that becomes one JSON object has to fit into memory.
+constexpr std::size_t json_reply_bytes_max = std::size_t{16} << 20;
+
+/// What was said and heard.
+struct Exchanged {
+  std::uint64_t sent_bytes = 0;
+  std::uint64_t received_bytes = 0;
+  std::string reply;  // only if it is to be JSON
 };
 
 /// What there is to say: the text of the command line, or standard input.
@@ -62,34 +76,49 @@ class Source {
   std::array<std::byte, std::size_t{64} << 10> buffer_{};
 };
 
-/// Prints the answer, and knows whether there was one.
+/// Prints the answer, or keeps it to become JSON; and counts it.
 class Output {
  public:
+  Output(const SendOptions& options, Exchanged& exchanged)
+      : keeps_(options.json), exchanged_(exchanged) {}
+
   Result<void> print(Bytes bytes) {
     if (bytes.empty()) return {};
-    bytes_ += bytes.size();
+    exchanged_.received_bytes += bytes.size();
     ends_line_ = bytes.back() == std::byte{'\n'};
-    return write_output(bytes);
+    if (!keeps_) return write_output(bytes);
+    if (exchanged_.received_bytes > json_reply_bytes_max) {
+      return std::unexpected(Error(Fault::over_limit, "read")
+                                 .with_note("as JSON, a reply has at most " +
+                                            std::to_string(json_reply_bytes_max) + " bytes"));
+    }
+    exchanged_.reply += as_text(bytes);
+    return {};
   }
 
   /// On a terminal the next prompt begins on a line of its own.
   Result<void> end() {
-    if (bytes_ == 0 || ends_line_ || !is_terminal(STDOUT_FILENO)) return {};
+    if (keeps_ || bytes() == 0 || ends_line_ || !is_terminal(STDOUT_FILENO)) return {};
     return write_output(as_bytes("\n"));
   }
 
-  std::uint64_t bytes() const { return bytes_; }
+  std::uint64_t bytes() const { return exchanged_.received_bytes; }
 
  private:
-  std::uint64_t bytes_ = 0;
+  bool keeps_;
+  Exchanged& exchanged_;
   bool ends_line_ = true;
 };
 
 /// One exchange over a stream: talking and listening side by side.
 class Exchange {
  public:
-  Exchange(Stream& stream, Source& source, const SendOptions& options)
-      : stream_(stream), source_(source), options_(options) {}
+  Exchange(Stream& stream, Source& source, const SendOptions& options, Exchanged& exchanged)
+      : stream_(stream),
+        source_(source),
+        options_(options),
+        exchanged_(exchanged),
+        output_(options, exchanged) {}
 
   Io<void> run() {
     Scope scope;
@@ -101,7 +130,7 @@ class Exchange {
     co_await attempt(wait_for_talk());
     if (!talked_) co_return std::unexpected(std::move(talked_.error()));
     co_await attempt(output_.end());
-    if (options_.wants_reply && output_.bytes() == 0 && said_bytes_ > 0) {
+    if (options_.wants_reply && output_.bytes() == 0 && exchanged_.sent_bytes > 0) {
       co_return std::unexpected(Error(Fault::ended, "read", stream_.name())
                                     .with_note("the server finished without a word"));
     }
@@ -115,7 +144,7 @@ class Exchange {
       const Bytes bytes = co_await attempt(std::move(piece));
       if (bytes.empty()) break;
       co_await attempt(within(options_.timeout, write_all(stream_, bytes)));
-      said_bytes_ += bytes.size();
+      exchanged_.sent_bytes += bytes.size();
       moved_at_ = Loop::current().now();
     }
     co_await attempt(within(options_.timeout, flush(stream_)));
@@ -176,19 +205,19 @@ class Exchange {
   Stream& stream_;
   Source& source_;
   const SendOptions& options_;
+  Exchanged& exchanged_;
   Output output_;
   Event talk_is_over_;
   Result<void> talked_;
   Instant moved_at_;
-  std::uint64_t said_bytes_ = 0;
   bool peer_finished_ = false;
 };
 
-Io<void> send_by_stream(os::Network& network, SendOptions options) {
+Io<void> send_by_stream(os::Network& network, const SendOptions& options, Exchanged& exchanged) {
   auto reaching = reach(network, options.peer, {options.timeout, options.waits_for_server});
   const auto stream = co_await attempt(std::move(reaching));
   Source source(network.reactor(), options);
-  Exchange exchange(*stream, source, options);
+  Exchange exchange(*stream, source, options, exchanged);
   auto run = exchange.run();
   co_return co_await run;
 }
@@ -222,7 +251,7 @@ Io<std::string> ask(os::Network& network, const SendOptions& options, const Addr
   co_return reply;
 }
 
-Io<void> send_by_datagram(os::Network& network, SendOptions options) {
+Io<void> send_by_datagram(os::Network& network, const SendOptions& options, Exchanged& exchanged) {
   Source source(network.reactor(), options);
   auto reading = read_datagram(source);
   const std::string message = co_await attempt(std::move(reading));
@@ -241,7 +270,8 @@ Io<void> send_by_datagram(os::Network& network, SendOptions options) {
     if (!reply && reply.error() == Fault::refused)  // said of our end; better name the other
       reply = std::unexpected(Error(Fault::refused, "connect", to_string(options.peer)));
     if (reply) {
-      Output output;
+      exchanged.sent_bytes = message.size();
+      Output output(options, exchanged);
       co_await attempt(output.print(as_bytes(*reply)));
       co_return output.end();
     }
@@ -250,18 +280,58 @@ Io<void> send_by_datagram(os::Network& network, SendOptions options) {
   }
 }
 
-int send(SendOptions options) {
+std::string base64(std::string_view text) {
+  constexpr std::string_view letters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string encoded;
+  for (std::size_t at = 0; at < text.size(); at += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = at; i < at + 3; ++i)
+      bits = bits << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0U);
+    for (std::size_t i = 0; i < 4; ++i)
+      encoded += i <= text.size() - at ? letters[bits >> (18 - 6 * i) & 63] : '=';
+  }
+  return encoded;
+}
+
+/// One object in one line. A reply that is no UTF-8 is in base64 (RFC 4648).
+std::string as_json(const SendOptions& options, const Exchanged& exchanged, Duration elapsed,
+                    const Result<void>& sent) {
+  using Json = nlohmann::ordered_json;
+  Json all = {{"url", to_string(options.peer)},
+              {"sent_bytes", exchanged.sent_bytes},
+              {"received_bytes", exchanged.received_bytes},
+              {"elapsed_ns", elapsed.count()}};
+  if (!sent) all["error"] = to_string(sent.error());
+  Json with_text = all;
+  with_text["reply"] = exchanged.reply;
+  try {
+    return with_text.dump() + "\n";
+  } catch (const Json::type_error&) {  // not UTF-8
+    all["reply_base64"] = base64(exchanged.reply);
+    return all.dump() + "\n";
+  }
+}
+
+int send(const SendOptions& options) {
   auto reactor = os::Reactor::make({.multiplexer = options.multiplexer});
   if (!reactor) return complain(reactor.error());
   os::Network network(**reactor);
   const Transport transport = options.peer.transport();
+  const Instant begun = os::monotonic_now();
+  Exchanged exchanged;
   Result<void> sent;
   if (transport == Transport::udp || transport == Transport::unix_datagram) {
-    sent = (*reactor)->run(send_by_datagram(network, std::move(options)));
+    sent = (*reactor)->run(send_by_datagram(network, options, exchanged));
   } else {
-    sent = (*reactor)->run(send_by_stream(network, std::move(options)));
+    sent = (*reactor)->run(send_by_stream(network, options, exchanged));
   }
+  const Duration elapsed = os::monotonic_now() - begun;
   (*reactor)->linger_out();
+  if (options.json) {
+    const std::string line = as_json(options, exchanged, elapsed, sent);
+    if (auto written = write_output(as_bytes(line)); !written) return complain(written.error());
+  }
   if (sent) return exit_ok;
   if (sent.error() == Fault::ended) {
     complain(sent.error());
@@ -305,6 +375,7 @@ void add_send(Tool& tool) {
   verb.add_flag_callback(
       "--no-reply", [options] { options->wants_reply = false; }, "Do not wait for an answer");
   tool.multiplexer(verb, options->multiplexer);
+  tool.json(verb, options->json);
 }
 
 }  // namespace koine::cli

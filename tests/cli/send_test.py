@@ -1,5 +1,7 @@
 """koine send, against peers written in Python."""
 
+import base64
+import json
 import os
 import socket
 import struct
@@ -236,6 +238,34 @@ class SendByStream(TestCase):
 
     def test_an_inherited_socket_is_nothing_to_send_to(self):
         self.assert_complains(CONNECT, "not connected to", koine("send", "fd://3", "x"))
+
+
+class SendJson(TestCase):
+    def test_prints_one_object_with_the_reply_and_how_much_went_each_way(self):
+        for peer in (Peer(echo), Datagrams(lambda question: question)):
+            with peer:
+                url = peer.url
+                done = koine("send", url, "hello, κόσμε", "--json")
+            self.assert_exit(OK, done)
+            result = json.loads(done.stdout)
+            self.assertEqual((url, 17, 17, "hello, κόσμε"),
+                             (result["url"], result["sent_bytes"], result["received_bytes"],
+                              result["reply"]))
+            self.assertGreater(result["elapsed_ns"], 0)
+            self.assertNotIn("error", result)
+
+    def test_a_reply_that_is_no_text_is_in_base64(self):
+        with Peer(echo) as peer:
+            for size in range(1, 8):
+                data = bytes([255] * size)
+                result = json.loads(koine("send", peer.url, "--json", input=data).stdout)
+                self.assertNotIn("reply", result)
+                self.assertEqual(data, base64.b64decode(result["reply_base64"], validate=True))
+
+    def test_an_error_is_in_the_object_and_in_the_exit_code(self):
+        done = koine("send", f"tcp://127.0.0.1:{free_port()}", "x", "--json")
+        self.assert_complains(CONNECT, "refused", done)
+        self.assertIn("refused", json.loads(done.stdout)["error"])
 
 
 class SendByDatagram(TestCase):
