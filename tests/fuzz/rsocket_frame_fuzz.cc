@@ -1,0 +1,81 @@
+// Any bytes as an RSocket frame, as composite metadata and as routing metadata.
+//
+// A frame that is understood and written again is understood as the same frame; a mistake names a
+// reason. What is lent lies within the input.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "koine/rsocket/frame.h"
+#include "koine/rsocket/metadata.h"
+#include "tests/fuzz/check.h"
+
+namespace {
+
+using namespace koine;
+using namespace koine::rsocket;
+
+/// Writes what the writer has a function for; false for the rest.
+bool write_again(FrameWriter& writer, const Frame& frame) {
+  const std::uint32_t id = frame.stream_id;
+  if (const auto* setup = std::get_if<Setup>(&frame.body))
+    return setup->major == version_major && writer.setup(*setup).has_value();
+  if (const auto* lease = std::get_if<Lease>(&frame.body)) return writer.lease(*lease).has_value();
+  if (const auto* keepalive = std::get_if<KeepAlive>(&frame.body))
+    return writer.keepalive(*keepalive).has_value();
+  if (const auto* request = std::get_if<Request>(&frame.body))
+    return !request->follows && writer.request(id, *request).has_value();
+  if (const auto* next = std::get_if<Next>(&frame.body))
+    return !next->follows && writer.next(id, *next).has_value();
+  if (const auto* resume = std::get_if<Resume>(&frame.body))
+    return writer.resume(*resume).has_value();
+  if (const auto* failure = std::get_if<Failure>(&frame.body)) {
+    writer.error(id, failure->code, failure->text);
+    return true;
+  }
+  return false;
+}
+
+void read_metadata(Bytes bytes) {
+  CompositeReader entries(bytes);
+  ByteVector again;
+  bool all_known = true;
+  for (;;) {
+    const auto entry = entries.next();
+    if (!entry || !*entry) break;
+    KOINE_CHECK((*entry)->content.size() <= bytes.size());
+    if ((*entry)->mime_type.empty()) {
+      all_known = false;
+      continue;
+    }
+    KOINE_CHECK(append_entry(again, (*entry)->mime_type, (*entry)->content).has_value());
+  }
+  if (all_known) KOINE_CHECK(again.size() <= bytes.size());
+  TagReader tags(bytes);
+  for (;;) {
+    const auto tag = tags.next();
+    if (!tag || !*tag) break;
+    KOINE_CHECK((*tag)->size() <= 255);
+  }
+  static_cast<void>(find_route(composite_mime_type, bytes));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const Bytes bytes = std::as_bytes(std::span(data, size));
+  read_metadata(bytes);
+  const auto frame = parse_frame(bytes);
+  if (!frame) {
+    KOINE_CHECK(*frame.error().reason != 0);
+    return 0;
+  }
+  const std::string text = to_string(*frame);
+  ByteVector out;
+  FrameWriter writer(out, false);
+  if (!write_again(writer, *frame)) return 0;
+  const auto again = parse_frame(out);
+  KOINE_CHECK(again.has_value());
+  KOINE_CHECK(to_string(*again) == text);
+  return 0;
+}
