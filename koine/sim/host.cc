@@ -241,8 +241,8 @@ void Host::unwatch(stack::SocketId socket) {
     watching_[socket.index] = {};
 }
 
-void Host::linger(stack::SocketId socket, std::vector<std::byte> unsent) {
-  lingering_.push_back(std::make_unique<Lingering>(*this, socket, std::move(unsent),
+void Host::linger(stack::SocketId socket, Outbox outbox) {
+  lingering_.push_back(std::make_unique<Lingering>(*this, socket, std::move(outbox),
                                                    local_now() + Lingering::time_max));
   poke();
 }

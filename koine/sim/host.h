@@ -18,6 +18,7 @@
 #include "koine/base/function.h"
 #include "koine/sim/blocks.h"
 #include "koine/sim/node.h"
+#include "koine/sim/outbox.h"
 #include "koine/sim/processor.h"
 #include "koine/stack/host.h"
 #include "koine/transport/network.h"
@@ -178,7 +179,7 @@ class Host : public Node, private Peripheral {
   /// The stack of the boot in which a socket was made; null if that is over.
   stack::Host* stack_of(std::uint64_t boot) { return boot == boot_ ? stack_.get() : nullptr; }
   Blocks& blocks();
-  void linger(stack::SocketId socket, std::vector<std::byte> unsent);
+  void linger(stack::SocketId socket, Outbox outbox);
   World& world_;
   HostOptions options_;
   Processor& processor_;

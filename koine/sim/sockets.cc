@@ -46,7 +46,7 @@ void HeldSocket::let_go() {
 // Streams.
 
 SimStream::SimStream(Host& host, stack::SocketId id, Address peer)
-    : socket_(host, id, *this), peer_(std::move(peer)) {
+    : socket_(host, id, *this), peer_(std::move(peer)), outbox_(host.blocks()) {
   // As on the kernel's network: what is written in one turn leaves together, and then at once.
   socket_.stack()->tcp(id)->set_no_delay(true);
 }
@@ -62,8 +62,7 @@ SimStream::~SimStream() {
   const bool is_open = !connection->fault() && connection->state() >= tcp::State::established &&
                        connection->state() != tcp::State::time_wait;
   if (is_open && (unsent() != 0 || connection->queued() != 0 || connection->readable() != 0)) {
-    unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(sent_));
-    host.linger(socket_.id(), std::move(unsent_));
+    host.linger(socket_.id(), std::move(outbox_));
     return;
   }
   stack->close(socket_.id(), host.local_now());
@@ -121,23 +120,23 @@ Result<std::size_t> SimStream::write_now(Bytes from) {
     return failed("write", connection == nullptr ? Fault::closed : *connection->fault());
   }
   // The stack takes no more for now, and will say when it does.
-  const std::size_t count = std::min(from.size(), unsent_bytes_max - unsent());
+  const std::size_t count = outbox_.append(from);
   if (count == 0) return fail(Fault::would_block);
-  const Bytes taken = from.first(count);
-  unsent_.insert(unsent_.end(), taken.begin(), taken.end());
   return count;
 }
 
-void SimStream::send_unsent() {
+void SimStream::send_outbox() {
   stack::Host* const stack = socket_.stack();
-  while (unsent() != 0) {
-    const auto count = stack->tcp_write(socket_.id(), Bytes(unsent_).subspan(sent_), socket_.now());
+  while (!outbox_.empty()) {
+    const auto count = stack->tcp_write(socket_.id(), outbox_.front(), socket_.now());
     if (!count && count.error() == Fault::would_block) return;
     socket_.called();
-    sent_ += count.value_or(unsent());  // a failure shows in the next call
+    if (count) {
+      outbox_.consume(*count);
+    } else {
+      outbox_.clear();  // the failure shows in the next call
+    }
   }
-  unsent_.clear();
-  sent_ = 0;
   if (is_finishing_) (void)stack->tcp_finish(socket_.id(), socket_.now());
   socket_.called();
 }
@@ -166,8 +165,7 @@ void SimStream::abort() {
   stack::Host* const stack = socket_.stack();
   if (stack == nullptr) return;
   socket_.let_go();
-  unsent_.clear();
-  sent_ = 0;
+  outbox_.clear();
   stack->tcp_abort(socket_.id(), socket_.now());
   socket_.called();
   readers_.wake_all(socket_.loop());
@@ -186,7 +184,7 @@ Result<void> SimStream::connected() const {
 
 void SimStream::happened(std::uint8_t what) {
   if ((what & (tcp::event_writable | tcp::event_failed)) != 0) {
-    if (unsent() != 0) send_unsent();
+    if (!outbox_.empty()) send_outbox();
     writers_.wake_all(socket_.loop());
   }
   if ((what & (tcp::event_readable | tcp::event_failed | tcp::event_closed)) != 0)
@@ -195,9 +193,8 @@ void SimStream::happened(std::uint8_t what) {
 
 // What lingers.
 
-Lingering::Lingering(Host& host, stack::SocketId id, std::vector<std::byte> unsent,
-                     Instant deadline)
-    : socket_(host, id, *this), unsent_(std::move(unsent)), deadline_(deadline) {}
+Lingering::Lingering(Host& host, stack::SocketId id, Outbox outbox, Instant deadline)
+    : socket_(host, id, *this), outbox_(std::move(outbox)), deadline_(deadline) {}
 
 Lingering::~Lingering() {
   stack::Host* const stack = socket_.stack();
@@ -211,14 +208,14 @@ bool Lingering::advance() {
   if (deadline_ <= socket_.now()) return true;
   if (!std::exchange(has_news_, false)) return false;
   stack::Host& stack = *socket_.stack();
-  while (sent_ < unsent_.size()) {
-    const auto count = stack.tcp_write(socket_.id(), Bytes(unsent_).subspan(sent_), socket_.now());
+  while (!outbox_.empty()) {
+    const auto count = stack.tcp_write(socket_.id(), outbox_.front(), socket_.now());
     if (!count && count.error() != Fault::would_block) return true;
     if (!count) break;
-    sent_ += *count;
+    outbox_.consume(*count);
     socket_.called();
   }
-  if (sent_ == unsent_.size() && !is_finished_) {
+  if (outbox_.empty() && !is_finished_) {
     is_finished_ = true;
     if (!stack.tcp_finish(socket_.id(), socket_.now())) return true;
     socket_.called();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "koine/sim/host.h"
+#include "koine/sim/outbox.h"
 #include "koine/transport/datagram.h"
 #include "koine/transport/network.h"
 
@@ -54,9 +55,6 @@ class HeldSocket {
 
 class SimStream final : public Stream, private SocketUser {
  public:
-  /// What is collected at most while the stack takes no more.
-  static constexpr std::size_t unsent_bytes_max = std::size_t{64} << 10;
-
   SimStream(Host& host, stack::SocketId id, Address peer);
   ~SimStream() override;
 
@@ -64,7 +62,7 @@ class SimStream final : public Stream, private SocketUser {
   Result<Buffer> receive_now() override;
   Result<std::size_t> write_now(Bytes from) override;
   Result<void> flush_now() override;
-  std::size_t unsent() const override { return unsent_.size() - sent_; }
+  std::size_t unsent() const override { return outbox_.size(); }
   Result<void> finish() override;
   void abort() override;
   WaitList& readable() override { return readers_; }
@@ -79,12 +77,11 @@ class SimStream final : public Stream, private SocketUser {
  private:
   void happened(std::uint8_t what) override;
   std::unexpected<Error> failed(const char* operation, Fault fault) const;
-  void send_unsent();
+  void send_outbox();
 
   HeldSocket socket_;
   Address peer_;
-  std::vector<std::byte> unsent_;
-  std::size_t sent_ = 0;  // of these, the stack has taken
+  Outbox outbox_;
   bool is_finishing_ = false;
   WaitList readers_;
   WaitList writers_;
@@ -97,7 +94,7 @@ class Lingering final : private SocketUser {
   static constexpr Duration time_max = 5s;
   static constexpr std::size_t read_bytes_max = std::size_t{1} << 20;
 
-  Lingering(Host& host, stack::SocketId id, std::vector<std::byte> unsent, Instant deadline);
+  Lingering(Host& host, stack::SocketId id, Outbox outbox, Instant deadline);
   ~Lingering();
 
   Instant deadline() const { return deadline_; }
@@ -109,8 +106,7 @@ class Lingering final : private SocketUser {
   void happened(std::uint8_t) override { has_news_ = true; }
 
   HeldSocket socket_;
-  std::vector<std::byte> unsent_;
-  std::size_t sent_ = 0;
+  Outbox outbox_;
   std::size_t read_ = 0;
   bool is_finished_ = false;
   bool input_is_over_ = false;

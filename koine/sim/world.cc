@@ -114,7 +114,7 @@ Link& World::link(Node& a, Node& b, const LinkOptions& a_to_b, const LinkOptions
   made.watched_by(capture_.get());
   a.attached(at_a);
   b.attached(at_b);
-  span_trees();
+  if (dynamic_cast<Switch*>(&a) != nullptr && dynamic_cast<Switch*>(&b) != nullptr) span_trees();
   Segment& segment = segment_for(at_a, at_b);
   for (Nic* nic : {&at_a, &at_b}) join(segment, *nic);
   return made;

@@ -232,7 +232,7 @@ class Host {
                                  Bytes payload) const;
   void forward_v4(const wire::Ipv4View& view, Instant now);
   void forward_v6(const wire::Ipv6View& view, Instant now);
-  void forward(const Route& route, const Ip& target, Packet packet, Instant now);
+  void forward(const Route& route, const Ip& target, Packet frame, Instant now);
   void undeliverable(const Packet& packet, Instant now);
   static Ip source_of(const Packet& packet);
 

@@ -15,6 +15,15 @@ using namespace wire;
 
 namespace {
 
+/// A packet behind room for the link's header.
+std::vector<std::byte> framed(Bytes packet) {
+  std::vector<std::byte> frame;
+  frame.reserve(std::max(EthernetHeader::size + packet.size(), ethernet_frame_min));
+  frame.resize(EthernetHeader::size);
+  frame.insert(frame.end(), packet.begin(), packet.end());
+  return frame;
+}
+
 /// The ports, if `payload` begins with them.
 std::uint32_t ports_of(IpProtocol protocol, Bytes payload) {
   const bool has_ports = protocol == IpProtocol::tcp || protocol == IpProtocol::udp;
@@ -70,12 +79,13 @@ void Host::forward_v4(const Ipv4View& view, Instant now) {
   }
   const std::size_t mtu = nics_[static_cast<std::size_t>(route->nic)].options.mtu;
   if (view.bytes().size() <= mtu) {
-    Packet packet(view.bytes().begin(), view.bytes().end());
-    const std::uint16_t before = load_be16(packet.data() + 8);
+    Packet frame = framed(view.bytes());
+    std::byte* const packet = frame.data() + EthernetHeader::size;
+    const std::uint16_t before = load_be16(packet + 8);
     packet[8] = static_cast<std::byte>(view.ttl() - 1);
-    store_be16(packet.data() + 10, updated_checksum(load_be16(packet.data() + 10), before,
-                                                    load_be16(packet.data() + 8)));
-    forward(*route, target, std::move(packet), now);
+    store_be16(packet + 10,
+               updated_checksum(load_be16(packet + 10), before, load_be16(packet + 8)));
+    forward(*route, target, std::move(frame), now);
     return;
   }
   if (view.dont_fragment()) {
@@ -93,11 +103,12 @@ void Host::forward_v4(const Ipv4View& view, Instant now) {
     const Bytes piece = payload.subspan(at, std::min(piece_max, payload.size() - at));
     header.fragment_offset = static_cast<std::uint16_t>(view.fragment_offset() + at);
     header.more_fragments = view.more_fragments() || at + piece.size() < payload.size();
-    Packet packet(header_size + piece.size());
+    Packet frame(EthernetHeader::size + header_size + piece.size());
+    const MutableBytes packet = MutableBytes(frame).subspan(EthernetHeader::size);
     write(header, piece.size(), packet);
     std::copy(piece.begin(), piece.end(),
               packet.begin() + static_cast<std::ptrdiff_t>(header_size));
-    forward(*route, target, std::move(packet), now);
+    forward(*route, target, std::move(frame), now);
   }
 }
 
@@ -124,15 +135,29 @@ void Host::forward_v6(const Ipv6View& view, Instant now) {
     send_error_v6(Icmpv6Header::packet_too_big(static_cast<std::uint32_t>(mtu)), view.bytes(), now);
     return;
   }
-  Packet packet(view.bytes().begin(), view.bytes().end());
-  packet[7] = static_cast<std::byte>(view.hop_limit() - 1);
-  forward(*route, target, std::move(packet), now);
+  Packet frame = framed(view.bytes());
+  frame[EthernetHeader::size + 7] = static_cast<std::byte>(view.hop_limit() - 1);
+  forward(*route, target, std::move(frame), now);
 }
 
-void Host::forward(const Route& route, const Ip& target, Packet packet, Instant now) {
+// Takes a packet behind room for the link's header.
+void Host::forward(const Route& route, const Ip& target, Packet frame, Instant now) {
   ++counters_.forwarded;
-  send_packet(route.nic, route.gateway.is_unspecified() ? target : route.gateway, std::move(packet),
-              now);
+  const Ip next = route.gateway.is_unspecified() ? target : route.gateway;
+  const NicOptions& nic = nics_[static_cast<std::size_t>(route.nic)].options;
+  const auto mac = nic.ethernet ? neighbors_.find(route.nic, next, now) : std::nullopt;
+  if (!mac) {
+    frame.erase(frame.begin(), frame.begin() + EthernetHeader::size);
+    if (nic.ethernet) {
+      neighbors_.hold(route.nic, next, std::move(frame));
+    } else {
+      out_.push_back({route.nic, std::move(frame), true});
+    }
+    return;
+  }
+  write(EthernetHeader{*mac, nic.mac, target.is_v4() ? EtherType::ipv4 : EtherType::ipv6}, frame);
+  if (frame.size() < ethernet_frame_min) frame.resize(ethernet_frame_min);
+  out_.push_back({route.nic, std::move(frame), true});
 }
 
 // Nobody on the link answers for the packet's target: who sent it hears of it.
