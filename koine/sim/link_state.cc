@@ -18,6 +18,12 @@ bool is_newer(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_
 
 }  // namespace
 
+stack::Ip network_of(const stack::Ip& ip, int length) {
+  const auto whole = static_cast<std::uint8_t>(ip.is_v4() ? length + 96 : length);
+  const wire::Ipv6Address mask = wire::Ipv6Prefix{{}, whole}.mask();
+  return wire::Ipv6Address{ip.bits.high & mask.high, ip.bits.low & mask.low};
+}
+
 /// Takes numbers from a message; what is not there makes it broken, and zero.
 struct LinkState::Reader {
   Bytes rest;
@@ -432,16 +438,11 @@ RouteTable LinkState::compute() const {
     std::set<stack::Route> hops{};
   };
   std::map<std::pair<stack::Ip, int>, Best> best;
-  const auto network = [](const stack::Ip& ip, int length) {
-    const auto whole = static_cast<std::uint8_t>(ip.is_v4() ? length + 96 : length);
-    const wire::Ipv6Address mask = wire::Ipv6Prefix{{}, whole}.mask();
-    return stack::Ip(wire::Ipv6Address{ip.bits.high & mask.high, ip.bits.low & mask.low});
-  };
   for (const auto& [id, node] : reached) {
     const auto known = database_.find(id);
     if (id == id_ || known == database_.end()) continue;
     for (const auto& [ip, length] : known->second.prefixes) {
-      Best& route = best[{network(ip, length), length}];
+      Best& route = best[{network_of(ip, length), length}];
       if (node.distance > route.distance) continue;
       if (node.distance < route.distance) route.hops.clear();
       route.distance = node.distance;
@@ -456,9 +457,9 @@ RouteTable LinkState::compute() const {
     // What hangs on a link of our own needs no neighbor.
     const bool is_own = std::ranges::any_of(ports_, [&](const Port& port) {
       return port.is_known && port.interface.is_up &&
-             (prefix == std::pair(network(port.interface.v4, port.interface.v4_length),
+             (prefix == std::pair(network_of(port.interface.v4, port.interface.v4_length),
                                   port.interface.v4_length) ||
-              prefix == std::pair(network(port.interface.v6, port.interface.v6_length),
+              prefix == std::pair(network_of(port.interface.v6, port.interface.v6_length),
                                   port.interface.v6_length));
     });
     if (!is_own && !route.hops.empty()) table[prefix].assign(route.hops.begin(), route.hops.end());

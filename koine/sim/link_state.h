@@ -44,6 +44,9 @@ struct LinkStateOptions {
 /// Where packets for a prefix go; several are equally short.
 using RouteTable = std::map<std::pair<stack::Ip, int>, std::vector<stack::Route>>;
 
+/// The first address of the network that `ip` is in.
+stack::Ip network_of(const stack::Ip& ip, int length);
+
 class LinkState {
  public:
   /// A message fits a packet of the smallest IPv6 MTU.

@@ -28,12 +28,15 @@ Router::Router(World& world, std::string name, RouterId id, const RouterOptions&
 }
 
 void Router::carrier_changed(Nic&) {
+  links_changed_ = true;
   news_.set();
   if (is_up()) poke();
 }
 
 Io<void> Router::find_ways(Network& network) {
   routes_.clear();
+  installed_.clear();
+  links_changed_ = true;
   LinkState state(id_, router_options_.link_state);
   struct Shown {
     LinkState*& where;
@@ -75,7 +78,9 @@ Io<void> Router::speak(Datagram& socket, LinkState& state) {
       const auto sent = socket.send_now(message->bytes, everybody);
       (void)sent;  // what does not get through is said again
     }
-    if (auto table = state.poll_routes(local_now())) install(std::move(*table));
+    auto table = state.poll_routes(local_now());
+    if (table) routes_ = std::move(*table);
+    if (table || std::exchange(links_changed_, false)) install();
     const Duration pause = state.next_deadline() == Instant::max()
                                ? Duration(1h)
                                : std::max<Duration>(state.next_deadline() - local_now(), 1us);
@@ -99,15 +104,29 @@ LinkState::Interface Router::interface_of(std::size_t index) {
   return interface;
 }
 
-void Router::install(RouteTable table) {
-  for (const auto& [prefix, hops] : routes_)
-    if (!table.contains(prefix)) stack()->set_route(prefix.first, prefix.second, {});
-  for (const auto& [prefix, hops] : table) {
-    const auto known = routes_.find(prefix);
-    if (known == routes_.end() || known->second != hops)
+/// What the protocol found, and the networks on our own links as long as these carry.
+void Router::install() {
+  RouteTable wanted = routes_;
+  for (std::size_t i = 0; i < nic_count(); ++i) {
+    if (!nic(i).has_carrier) continue;
+    for (const auto& [ip, length] : addresses_of(nic(i)))
+      wanted[{network_of(ip, length), length}] = {{static_cast<int>(i), {}}};
+  }
+  // A link that is down is no way even to its own network, which its boot put there.
+  for (std::size_t i = 0; i < nic_count(); ++i) {
+    for (const auto& [ip, length] : addresses_of(nic(i))) {
+      const std::pair prefix(network_of(ip, length), length);
+      if (!wanted.contains(prefix)) stack()->set_route(prefix.first, prefix.second, {});
+    }
+  }
+  for (const auto& [prefix, hops] : installed_)
+    if (!wanted.contains(prefix)) stack()->set_route(prefix.first, prefix.second, {});
+  for (const auto& [prefix, hops] : wanted) {
+    const auto known = installed_.find(prefix);
+    if (known == installed_.end() || known->second != hops)
       stack()->set_route(prefix.first, prefix.second, hops);
   }
-  routes_ = std::move(table);
+  installed_ = std::move(wanted);
 }
 
 }  // namespace koine::sim

@@ -40,13 +40,15 @@ class Router final : public Host {
   Io<void> hear(Datagram& socket, LinkState& state);
   Io<void> speak(Datagram& socket, LinkState& state);
   LinkState::Interface interface_of(std::size_t index);
-  void install(RouteTable table);
+  void install();
 
   RouterId id_;
   RouterOptions router_options_;
   Event news_;
   LinkState* protocol_ = nullptr;
   RouteTable routes_;
+  RouteTable installed_;  // these, and those of our own links
+  bool links_changed_ = true;
 };
 
 }  // namespace koine::sim

@@ -74,6 +74,7 @@ TEST_F(Triangle, AStreamGoesAroundACableThatWasPulledOut) {
   direct.mend();
   world.run_for(3s);
   EXPECT_EQ(hop_from(a), IpAddress::v4(10, 0, 1, 2)) << "the old way is the best again";
+  EXPECT_EQ(a.protocol()->neighbors(), 2U);
 }
 
 // Nobody sees that the cable is dead but by its silence: a second, and the news travels.

@@ -10,7 +10,7 @@ namespace koine::stack {
 Host::Host(const HostOptions& options)
     : options_(options),
       chance_(options.seed),
-      secret_(chance_(), chance_()),
+      secret_{chance_(), chance_()},  // braces: in this order, whoever compiles
       environment_(options.profile, chance_()),
       icmp_tokens_(50, 1000),
       table_(chance_()) {
