@@ -2,7 +2,6 @@
 // including <functional> everywhere.
 #pragma once
 
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -21,7 +20,13 @@ class Function<R(Arguments...)> {
     requires(!std::is_same_v<std::remove_cvref_t<F>, Function> &&
              std::is_invocable_r_v<R, std::decay_t<F>&, Arguments...>)
   Function(F&& callable)  // NOLINT: a callable is a function
-      : held_(std::make_unique<Held<std::decay_t<F>>>(std::forward<F>(callable))) {}
+      : held_(new Held<std::decay_t<F>>(std::forward<F>(callable))) {}
+  Function(Function&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
+  Function& operator=(Function&& other) noexcept {
+    std::swap(held_, other.held_);
+    return *this;
+  }
+  ~Function() { delete held_; }
 
   R operator()(Arguments... arguments) const {
     return held_->call(std::forward<Arguments>(arguments)...);
@@ -49,7 +54,7 @@ class Function<R(Arguments...)> {
     F callable;
   };
 
-  std::unique_ptr<Callable> held_;
+  Callable* held_ = nullptr;
 };
 
 }  // namespace koine

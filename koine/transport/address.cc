@@ -283,22 +283,12 @@ Result<Address> Address::unix_path(std::string_view path) {
   if (const std::size_t nul = path.find('\0'); nul != std::string_view::npos)
     return std::unexpected(malformed(path, {nul, "a path cannot contain a NUL"}));
   if (path.size() > unix_bytes_max) return std::unexpected(too_long(path, "path"));
-  Address address;
-  address.where_ = Path{std::string(path)};
-  return address;
+  return Address(Kind::unix_path, path);
 }
 
 Result<Address> Address::unix_abstract(std::string_view name) {
   if (name.size() > unix_bytes_max) return std::unexpected(too_long(name, "name"));
-  Address address;
-  address.where_ = Abstract{std::string(name)};
-  return address;
-}
-
-std::string_view Address::unix_name() const {
-  if (const Path* path = std::get_if<Path>(&where_)) return path->path;
-  if (const Abstract* abstract = std::get_if<Abstract>(&where_)) return abstract->name;
-  return {};
+  return Address(Kind::unix_abstract, name);
 }
 
 std::string to_string(const Address& address) {

@@ -14,6 +14,22 @@ constexpr std::size_t gather_bytes_min = 512;
 
 }  // namespace
 
+// Not in the header, so that including it makes no Read of any kind.
+
+auto Reader::line() -> Read<std::optional<std::string_view>> {
+  return {*this, {.kind = Wanted::Kind::line}};
+}
+auto Reader::until(Bytes delimiter) -> Read<std::optional<Bytes>> {
+  return {*this, {.kind = Wanted::Kind::delimited, .delimiter = delimiter}};
+}
+auto Reader::exactly(std::size_t size) -> Read<Bytes> {
+  return {*this, {.kind = Wanted::Kind::exact, .size = size}};
+}
+auto Reader::prefixed(LengthPrefix prefix) -> Read<std::optional<Bytes>> {
+  return {*this, {.kind = Wanted::Kind::prefixed, .prefix = prefix}};
+}
+auto Reader::some() -> Read<Bytes> { return {*this, {}}; }
+
 std::size_t Reader::buffered() const {
   const std::size_t behind = carry_.empty() ? 0 : held_.size() - gathered_;
   return received().size() - answered_ + behind;

@@ -81,28 +81,22 @@ class Reader {
   };
 
   /// The next line without its LF or CR LF; nothing at the end. A last line need not be terminated.
-  Read<std::optional<std::string_view>> line() { return {*this, {.kind = Wanted::Kind::line}}; }
+  Read<std::optional<std::string_view>> line();
 
   /// What stands before the next `delimiter`, which is not empty and is lent; nothing at the end.
   /// Fault::ended if the end comes in the middle.
-  Read<std::optional<Bytes>> until(Bytes delimiter) {
-    return {*this, {.kind = Wanted::Kind::delimited, .delimiter = delimiter}};
-  }
+  Read<std::optional<Bytes>> until(Bytes delimiter);
 
   /// Exactly `size` bytes. Fault::ended if the end comes first; over_limit if they are more than a
   /// message may have.
-  Read<Bytes> exactly(std::size_t size) {
-    return {*this, {.kind = Wanted::Kind::exact, .size = size}};
-  }
+  Read<Bytes> exactly(std::size_t size);
 
   /// The next message behind a length prefix; nothing at the end. Fault::ended if the end comes in
   /// the middle.
-  Read<std::optional<Bytes>> prefixed(LengthPrefix prefix) {
-    return {*this, {.kind = Wanted::Kind::prefixed, .prefix = prefix}};
-  }
+  Read<std::optional<Bytes>> prefixed(LengthPrefix prefix);
 
   /// Whatever is there, at least one byte; none at the end.
-  Read<Bytes> some() { return {*this, {}}; }
+  Read<Bytes> some();
 
   /// True if bytes have arrived that nobody has taken.
   bool has_buffered() const { return buffered() != 0; }
