@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <tuple>
 
 namespace koine::sim {
 namespace {
@@ -92,6 +93,12 @@ class LinkState::Writer {
   std::vector<std::byte> bytes_;
 };
 
+/// Of two that were told in different lives under one number, all have to choose the same.
+bool LinkState::Advertisement::is_newer_than(const Advertisement& other) const {
+  if (sequence != other.sequence) return is_newer(sequence, other.sequence);
+  return std::tie(links, prefixes) > std::tie(other.links, other.prefixes);
+}
+
 void LinkState::set_interface(std::size_t index, const Interface& interface, Instant now) {
   if (index >= ports_.size()) ports_.resize(index + 1);
   Port& port = ports_[index];
@@ -151,7 +158,7 @@ void LinkState::input_hello(Port& port, RouterId from, const stack::Ip& address,
   const bool is_up = hears_us && !neighbor.hears_us;
   neighbor.hears_us = hears_us;
   if (is_up)  // they may know nothing
-    for (const auto& [origin, advertisement] : database_) neighbor.unacknowledged[origin] = now;
+    for (const auto& [origin, advertisement] : database_) neighbor.unacknowledged[origin] = {now};
   if (!hears_us) neighbor.unacknowledged.clear();
   originate(now);
   map_changed(now);
@@ -186,19 +193,22 @@ bool LinkState::take(Port& port, RouterId from, RouterId origin, Advertisement a
   const auto neighbor = port.neighbors.find(from);
   if (neighbor == port.neighbors.end() || !neighbor->second.hears_us) return false;
   const auto known = database_.find(origin);
-  if (known != database_.end() && !is_newer(advertisement.sequence, known->second.sequence)) {
-    if (advertisement.sequence == known->second.sequence) {
-      neighbor->second.unacknowledged.erase(origin);  // an acknowledgment as good as any
-      return true;
-    }
-    neighbor->second.unacknowledged[origin] = now;  // we know better
-    return false;
+  if (known != database_.end() && advertisement.sequence == known->second.sequence &&
+      known->second.says_the_same(advertisement)) {
+    neighbor->second.unacknowledged.erase(origin);  // an acknowledgment as good as any
+    return true;
   }
-  if (origin == id_) {
+  if (origin == id_ && !is_newer(known->second.sequence, advertisement.sequence)) {
     // From a life of ours before this one: what we say now has to be newer.
-    database_[id_].sequence = advertisement.sequence;
+    known->second.sequence = advertisement.sequence;
     originate(now);
     return true;
+  }
+  if (known != database_.end() && !is_newer(advertisement.sequence, known->second.sequence)) {
+    // We know better; or the number is the same, and the origin has to hear that it was used
+    // before.
+    neighbor->second.unacknowledged[origin] = {now};
+    return false;
   }
   if (known == database_.end() && database_.size() >= advertisements_max) return false;
   const bool is_news = known == database_.end() || !known->second.says_the_same(advertisement);
@@ -226,7 +236,7 @@ void LinkState::flood(RouterId origin, const Port* except_port, RouterId except,
   for (Port& port : ports_)
     for (auto& [id, neighbor] : port.neighbors)
       if (neighbor.hears_us && (&port != except_port || id != except))
-        neighbor.unacknowledged[origin] = now;
+        neighbor.unacknowledged[origin] = {now};
 }
 
 // What we say.
@@ -260,8 +270,8 @@ std::vector<std::byte> LinkState::hello(Port& port) const {
 std::optional<std::vector<std::byte>> LinkState::update(Port& port, Instant now) {
   std::set<RouterId> due;
   for (const auto& [id, neighbor] : port.neighbors)
-    for (const auto& [origin, at] : neighbor.unacknowledged)
-      if (at <= now) due.insert(origin);
+    for (const auto& [origin, say] : neighbor.unacknowledged)
+      if (say.at <= now) due.insert(origin);
   if (due.empty()) return std::nullopt;
   Writer writer(Type::update, id_);
   writer.u16(0);
@@ -286,8 +296,8 @@ std::optional<std::vector<std::byte>> LinkState::update(Port& port, Instant now)
     for (auto& [id, neighbor] : port.neighbors) {
       const auto waiting = neighbor.unacknowledged.find(origin);
       if (waiting == neighbor.unacknowledged.end()) continue;
-      if (waiting->second < now) ++counters_.repeated;
-      waiting->second = now + options_.repeat;
+      if (waiting->second.again) ++counters_.repeated;
+      waiting->second = {now + options_.repeat, true};
     }
   }
   writer.set_u16(header_bytes, count);
@@ -358,7 +368,7 @@ Instant LinkState::next_deadline() const {
     if (!port.acks.empty()) return Instant::min();
     for (const auto& [id, neighbor] : port.neighbors) {
       next = std::min(next, neighbor.heard + options_.dead);
-      for (const auto& [origin, at] : neighbor.unacknowledged) next = std::min(next, at);
+      for (const auto& [origin, say] : neighbor.unacknowledged) next = std::min(next, say.at);
     }
   }
   for (const auto& [origin, advertisement] : database_)

@@ -109,16 +109,21 @@ class LinkState {
     std::vector<std::pair<stack::Ip, std::uint8_t>> prefixes{};  // length
     Instant received{};
 
+    bool is_newer_than(const Advertisement& other) const;
     bool says_the_same(const Advertisement& other) const {
       return links == other.links && prefixes == other.prefixes;
     }
+  };
+  struct Say {  // an advertisement is to be said
+    Instant at{};
+    bool again = false;
   };
   struct Neighbor {
     stack::Ip v4{};
     stack::Ip v6{};
     Instant heard{};
     bool hears_us = false;
-    std::map<RouterId, Instant> unacknowledged{};  // when to say it (again)
+    std::map<RouterId, Say> unacknowledged{};
   };
   struct Port {
     Interface interface;
