@@ -471,6 +471,11 @@ void Connection::set_owner(std::uint32_t id, void* owner) {
   if (OpenStream* const stream = streams_.find(id)) stream->owner = owner;
 }
 
+void Connection::release_owner(std::uint32_t id, const void* owner) {
+  OpenStream* const stream = streams_.find(id);
+  if (stream != nullptr && stream->owner == owner) stream->owner = nullptr;
+}
+
 std::uint32_t Connection::may_send(std::uint32_t id) {
   const OpenStream* const stream = streams_.find(id);
   return stream != nullptr && stream->sending ? stream->may_send : 0;

@@ -157,6 +157,8 @@ class Connection {
   void request_more(std::uint32_t id, std::uint32_t n);
 
   void set_owner(std::uint32_t id, void* owner);
+  /// For an owner that dies, whatever has become of its stream.
+  void release_owner(std::uint32_t id, const void* owner);
   bool is_open(std::uint32_t id) { return streams_.find(id) != nullptr; }
   /// Items that may be sent there now.
   std::uint32_t may_send(std::uint32_t id);
