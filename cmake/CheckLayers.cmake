@@ -20,6 +20,8 @@ set(system_headers
     netinet/udp nl_types poll pthread pwd regex sched search semaphore setjmp signal spawn stdarg
     stddef stdint stdio stdlib string strings sysexits syslog tar termios time ucontext unistd
     utime utmpx wchar wordexp assert ctype math inttypes)
+# Parts of the C++ standard's headers, with their reason where they are included.
+list(APPEND system_headers bits/chrono)
 set(system_folders asm linux net netinet sys)
 
 # All that may be included from the folder, into `out`.
