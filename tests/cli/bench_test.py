@@ -113,7 +113,11 @@ class Bench(TestCase):
         def hang_up(connection):
             connection.recv(1)
 
-        for handler, words in ((reset, "connection reset"), (hang_up, "")):
+        def reset_later(connection):  # at once, it could meet the connecting instead
+            connection.recv(1)
+            reset(connection)
+
+        for handler, words in ((reset_later, "connection reset"), (hang_up, "")):
             with self.subTest(words), Peer(handler) as peer:
                 result, done = bench(peer.url, *BRIEFLY)
                 self.assertNotEqual(OK, done.returncode)
