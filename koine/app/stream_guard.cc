@@ -54,7 +54,9 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     auto count = inner_->read_now(into);
     if (count) {
       moved(*count);
-    } else if (input_ended_ && count.error() == Fault::would_block) {
+      return count;
+    }
+    if (input_ended_ && count.error() == Fault::would_block) {
       end_told_ = true;
       return std::size_t{0};
     }
@@ -65,7 +67,9 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     auto buffer = inner_->receive_now();
     if (buffer) {
       moved(buffer->size());
-    } else if (input_ended_ && buffer.error() == Fault::would_block) {
+      return buffer;
+    }
+    if (input_ended_ && buffer.error() == Fault::would_block) {
       end_told_ = true;
       return Buffer();
     }
@@ -73,13 +77,12 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   }
   Result<std::size_t> write_now(Bytes from) override {
     auto count = inner_->write_now(from);
-    if (count) {
-      moved(*count);
-      judged_last_ = false;
-      if (trouble_ != nullptr) trouble_->written += *count;
-      look_at_unsent();
-    }
-    return explained(std::move(count));
+    if (!count) return explained(std::move(count));
+    moved(*count);
+    judged_last_ = false;
+    if (trouble_ != nullptr) trouble_->written += *count;
+    look_at_unsent();
+    return count;
   }
   Result<void> flush_now() override { return explained(inner_->flush_now()); }
   std::size_t unsent() const override { return inner_->unsent(); }
