@@ -90,6 +90,22 @@ class Elsewhere {
   std::unique_ptr<Listener> listener_;
 };
 
+/// A test of every `serve_in`: more is written than the network holds, and then the handler ends.
+inline void expect_that_all_that_was_written_arrives(ServeIn serve_in) {
+  run_story([&](Reactor& reactor, Network& network) -> Io<void> {
+    Elsewhere server(reactor, network, serve_in,
+                     [](Reactor&, std::unique_ptr<Stream> client, Event&) -> Io<void> {
+                       const std::string text(3'000'000, 'x');
+                       co_await attempt(write_all(*client, text));
+                       co_return {};
+                     });
+    auto asking = server.ask("go");
+    const auto text = co_await attempt(std::move(asking));
+    EXPECT_EQ(text.size(), 3'000'000);
+    co_return co_await server.guests.join();
+  });
+}
+
 /// The first line that a client says.
 inline Io<std::string> order_of(Stream& client) {
   Reader lines(client);

@@ -208,18 +208,7 @@ TEST_F(ProcessWorkers, AreKilledWhenTheirTaskIsDestroyedWhateverTheyDo) {
 }
 
 TEST_F(ProcessWorkers, LoseNothingThatWasWrittenBeforeTheyEnded) {
-  run_story([](Reactor& reactor, Network& network) -> Io<void> {
-    Elsewhere server(reactor, network, serve_in_process,
-                     [](Reactor&, std::unique_ptr<Stream> client, Event&) -> Io<void> {
-                       const std::string text(3'000'000, 'x');
-                       co_await attempt(write_all(*client, text));
-                       co_return {};
-                     });
-    auto asking = server.ask("go");
-    const auto text = co_await attempt(std::move(asking));
-    EXPECT_EQ(text.size(), 3'000'000);
-    co_return co_await server.guests.join();
-  });
+  expect_that_all_that_was_written_arrives(serve_in_process);
 }
 
 TEST_F(ProcessWorkers, DoNotWriteWhatTheirParentHadNotYetWritten) {

@@ -15,7 +15,7 @@
 #include "koine/async/loop.h"
 #include "koine/async/started.h"
 #include "koine/base/function.h"
-#include "koine/os/block_pool.h"
+#include "koine/base/block_pool.h"
 #include "koine/os/fd.h"
 #include "koine/os/multiplexer.h"
 
