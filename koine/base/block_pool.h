@@ -1,4 +1,5 @@
-// BlockPool: the memory that received bytes arrive in, shared by all connections of a loop.
+// BlockPool: the memory that received bytes arrive in, shared by all connections of a loop, or of a
+// simulated world.
 //
 // Blocks are handed out last in, first out, so a busy loop works in one hot block, and a connection
 // that waits holds none.
@@ -9,7 +10,7 @@
 
 #include "koine/base/buffer.h"
 
-namespace koine::os {
+namespace koine {
 
 class BlockPool final : public BufferHome {
  public:
@@ -44,4 +45,4 @@ class BlockPool final : public BufferHome {
   std::vector<std::byte*> kept_;
 };
 
-}  // namespace koine::os
+}  // namespace koine

@@ -25,7 +25,7 @@ Host::~Host() {
 }
 
 Network& Host::network() { return *network_; }
-Blocks& Host::blocks() { return world_.blocks(); }
+BlockPool& Host::blocks() { return world_.blocks(); }
 
 // Programs.
 

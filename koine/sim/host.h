@@ -15,8 +15,8 @@
 
 #include "koine/async/started.h"
 #include "koine/async/task.h"
+#include "koine/base/block_pool.h"
 #include "koine/base/function.h"
-#include "koine/sim/blocks.h"
 #include "koine/sim/node.h"
 #include "koine/sim/outbox.h"
 #include "koine/sim/processor.h"
@@ -178,7 +178,7 @@ class Host : public Node, private Peripheral {
   void unwatch(stack::SocketId socket);
   /// The stack of the boot in which a socket was made; null if that is over.
   stack::Host* stack_of(std::uint64_t boot) { return boot == boot_ ? stack_.get() : nullptr; }
-  Blocks& blocks();
+  BlockPool& blocks();
   void linger(stack::SocketId socket, Outbox outbox);
   World& world_;
   HostOptions options_;

@@ -7,16 +7,16 @@
 #include <cstring>
 #include <utility>
 
+#include "koine/base/block_pool.h"
 #include "koine/base/bytes.h"
-#include "koine/sim/blocks.h"
 
 namespace koine::sim {
 
 class Outbox {
  public:
-  static constexpr std::size_t bytes_max = Blocks::block_bytes;
+  static constexpr std::size_t bytes_max = BlockPool::block_bytes;
 
-  explicit Outbox(Blocks& blocks) : blocks_(&blocks) {}
+  explicit Outbox(BlockPool& blocks) : blocks_(&blocks) {}
   Outbox(Outbox&& other) noexcept
       : blocks_(other.blocks_),
         block_(std::exchange(other.block_, nullptr)),
@@ -58,7 +58,7 @@ class Outbox {
   }
 
  private:
-  Blocks* blocks_;
+  BlockPool* blocks_;
   std::byte* block_ = nullptr;
   std::size_t begin_ = 0;
   std::size_t size_ = 0;

@@ -96,9 +96,9 @@ Result<std::size_t> SimStream::read_now(MutableBytes into) {
 }
 
 Result<Buffer> SimStream::receive_now() {
-  Blocks& blocks = socket_.blocks();
+  BlockPool& blocks = socket_.blocks();
   std::byte* const block = blocks.take();
-  const auto count = read_now({block, Blocks::block_bytes});
+  const auto count = read_now({block, BlockPool::block_bytes});
   Buffer buffer(blocks, block, count.value_or(0));
   if (!count) return std::unexpected(count.error());
   return buffer;
@@ -225,7 +225,7 @@ bool Lingering::advance() {
   std::byte* const block = socket_.blocks().take();
   const Buffer home(socket_.blocks(), block, 0);
   while (!input_is_over_) {
-    const auto count = stack.tcp_read(socket_.id(), {block, Blocks::block_bytes}, socket_.now());
+    const auto count = stack.tcp_read(socket_.id(), {block, BlockPool::block_bytes}, socket_.now());
     if (!count && count.error() == Fault::would_block) break;
     if (!count) return true;
     socket_.called();

@@ -38,7 +38,7 @@ class HeldSocket {
   Host& host() const { return host_; }
   Instant now() const { return host_.local_now(); }
   Loop& loop() const { return host_.loop(); }
-  Blocks& blocks() const { return host_.blocks(); }
+  BlockPool& blocks() const { return host_.blocks(); }
 
   /// No news reach its user any more; closing it is another matter.
   void let_go();

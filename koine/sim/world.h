@@ -23,7 +23,7 @@
 #include <string_view>
 #include <vector>
 
-#include "koine/sim/blocks.h"
+#include "koine/base/block_pool.h"
 #include "koine/sim/frame.h"
 #include "koine/sim/host.h"
 #include "koine/sim/link.h"
@@ -102,7 +102,7 @@ class World {
 
   Timeline& timeline() { return timeline_; }
   FramePool& frames() { return frames_; }
-  Blocks& blocks() { return blocks_; }
+  BlockPool& blocks() { return blocks_; }
 
  private:
   class Script;
@@ -116,7 +116,7 @@ class World {
   bool do_what_is_ready();
 
   FramePool frames_;
-  Blocks blocks_;
+  BlockPool blocks_;
   Timeline timeline_;
   std::unique_ptr<Script> script_;
   std::vector<std::unique_ptr<Processor>> processors_;

@@ -11,8 +11,7 @@ import threading
 import unittest
 
 from koine_tool import (CONNECT, DEADLINE, KOINE, OK, OUTPUT, RECEIVE, RESOLVE, TIMED_OUT,
-                        USAGE, Peer, Server, TestCase, free_port, koine)
-from send_test import Datagrams, echo, reset
+                        USAGE, Datagrams, Peer, Server, TestCase, echo, free_port, koine, reset)
 
 BRIEFLY = ("--connections", "4", "--duration", "100ms")
 PATIENTLY = (*BRIEFLY, "--timeout", "50s")  # for where a busy machine must not look like an error

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -154,6 +155,51 @@ class Peer:
 
     def __exit__(self, *_):
         self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+def echo(connection):
+    while piece := connection.recv(1 << 16):
+        connection.sendall(piece)
+
+
+def reset(connection):
+    """Closing with this option drops the connection at once."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+class Datagrams:
+    """A datagram socket in Python that answers each question with `answer(question)`."""
+
+    def __init__(self, answer, family=socket.AF_INET, address=("127.0.0.1", 0)):
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.bind(address)
+        self.answer = answer
+        self.heard = []
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    @property
+    def url(self):
+        name = self.socket.getsockname()
+        return f"unixgram:{name}" if isinstance(name, str) else f"udp://127.0.0.1:{name[1]}"
+
+    def _serve(self):
+        while True:
+            try:
+                question, peer = self.socket.recvfrom(1 << 16)
+            except OSError:
+                return
+            self.heard.append(question)
+            answer = self.answer(question)
+            if answer is not None:
+                self.socket.sendto(answer, peer)
+
+    def __exit__(self, *_):
         self.socket.close()
 
 
