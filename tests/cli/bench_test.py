@@ -147,21 +147,8 @@ class Bench(TestCase):
         self.assertEqual(result["sent"], result["answered"] + result["lost"])
 
     def test_datagrams_that_come_twice_count_once(self):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as twice:
-            twice.bind(("127.0.0.1", 0))
-
-            def serve():
-                while True:
-                    try:
-                        question, peer = twice.recvfrom(1 << 16)
-                        twice.sendto(question, peer)
-                        twice.sendto(question, peer)
-                    except OSError:
-                        return
-
-            thread = threading.Thread(target=serve, daemon=True)
-            thread.start()
-            result, done = bench(f"udp://127.0.0.1:{twice.getsockname()[1]}", *PATIENTLY)
+        with Datagrams(lambda question: question, copies=2) as twice:
+            result, done = bench(twice.url, *PATIENTLY)
         self.assertGreater(result["answered"], 0)
         self.assertEqual(result["sent"], result["answered"] + result["lost"])
 

@@ -6,6 +6,7 @@ whatever never comes fails by its deadline. The tool under test is named by $KOI
 
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -155,6 +156,7 @@ class Peer:
 
     def __exit__(self, *_):
         self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()  # or it would accept from whatever has this descriptor's number next
         self.socket.close()
 
 
@@ -170,13 +172,15 @@ def reset(connection):
 
 
 class Datagrams:
-    """A datagram socket in Python that answers each question with `answer(question)`."""
+    """A datagram socket in Python that answers each question with `answer(question)`, if not None."""
 
-    def __init__(self, answer, family=socket.AF_INET, address=("127.0.0.1", 0)):
+    def __init__(self, answer, family=socket.AF_INET, address=("127.0.0.1", 0), copies=1):
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind(address)
         self.answer = answer
+        self.copies = copies
         self.heard = []
+        self.stopped, self.stop = socket.socketpair()
         self.thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self):
@@ -189,17 +193,17 @@ class Datagrams:
         return f"unixgram:{name}" if isinstance(name, str) else f"udp://127.0.0.1:{name[1]}"
 
     def _serve(self):
-        while True:
-            try:
-                question, peer = self.socket.recvfrom(1 << 16)
-            except OSError:
-                return
+        while self.socket in select.select([self.socket, self.stopped], [], [])[0]:
+            question, peer = self.socket.recvfrom(1 << 16)
             self.heard.append(question)
             answer = self.answer(question)
-            if answer is not None:
+            for _ in range(0 if answer is None else self.copies):
                 self.socket.sendto(answer, peer)
 
     def __exit__(self, *_):
+        self.stop.close()
+        self.thread.join()  # or it would read from whatever has this descriptor's number next
+        self.stopped.close()
         self.socket.close()
 
 
