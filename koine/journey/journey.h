@@ -1,0 +1,148 @@
+// Journey: one message's way from a program's memory to another's, and its answer's way back, as
+// the times at which it passed the places that bound the steps.
+//
+//     client program   client's system          network    server's system      server program
+//     write_in ─ 1 ─ sched ─ 2a ─ snd ─ 2b ─ snd ─ 3 ─ rx ─ 4 ─ recv_in ─ 5 ─ recv_out
+//     recv_out ─ 5' ─ recv_in ─ 4' ─ rx ─ 3' ─ snd ─ 2b' ─ snd ─ 2a' ─ sched ─ 1' ─ write_in
+//
+// Only stamps are stored. Everything else is derived from them (spans.h, verdict.h), so two views
+// of a journey cannot contradict each other.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace koine::journey {
+
+/// What a stamp says about the moment that it stands for.
+enum class Quality : std::uint8_t {
+  missing,   ///< nobody took it
+  exact,     ///< the moment itself
+  at_most,   ///< it was then, or earlier
+  at_least,  ///< it was then, or later
+};
+
+/// "missing", "exact", "at most", "at least"
+const char* to_string(Quality quality);
+
+/// A moment on the clock of the host that took it: nanoseconds of CLOCK_REALTIME, since 1970.
+struct Stamp {
+  std::int64_t ns = 0;
+  Quality quality = Quality::missing;
+
+  explicit operator bool() const { return quality != Quality::missing; }
+  friend bool operator==(const Stamp&, const Stamp&) = default;
+
+  static Stamp exactly(std::int64_t ns) { return {ns, Quality::exact}; }
+};
+
+/// What TCP knew when the message left (TCP_INFO, tcp(7)). Zero where the kernel does not say.
+struct TcpState {
+  std::uint32_t cwnd = 0;          ///< congestion window, segments
+  std::uint32_t srtt_us = 0;       ///< smoothed round-trip time
+  std::uint32_t mss = 0;           ///< bytes that one segment carries
+  std::uint32_t unsent_bytes = 0;  ///< written before and not yet sent
+  std::uint32_t retransmits = 0;   ///< of the connection while the message was under way
+
+  friend bool operator==(const TcpState&, const TcpState&) = default;
+};
+
+/// One direction of a journey. The sender fills in the first half, the receiver the second.
+struct Leg {
+  /// More sendings than this are counted and not kept.
+  static constexpr std::size_t sendings_max = 8;
+
+  std::uint64_t bytes = 0;
+
+  // At the sender.
+  Stamp write_in{};            ///< the program handed it over
+  Stamp write_out{};           ///< its last byte was copied into the kernel
+  Stamp sched{};               ///< the kernel handed it to the queue of the device (TX_SCHED)
+  std::vector<Stamp> snd{};    ///< each time the queue handed it to the driver (TX_SOFTWARE)
+  std::uint32_t sendings = 0;  ///< how often; more than snd holds beyond sendings_max
+  Stamp ack{};                 ///< the receiver's kernel has confirmed it (TX_ACK); TCP only
+  TcpState tcp{};
+
+  // At the receiver.
+  Stamp rx{};        ///< its kernel had it (RX_SOFTWARE)
+  Stamp recv_in{};   ///< the program was asking for it from then on
+  Stamp recv_out{};  ///< and had it
+  /// How long the receiving thread could have run and had no CPU, while it waited for this message.
+  std::optional<std::int64_t> cpu_wait_ns{};
+
+  friend bool operator==(const Leg&, const Leg&) = default;
+};
+
+/// Bytes of a frame as they left, or arrived.
+struct Frame {
+  /// What is kept of a frame: headers, and little of what is private.
+  static constexpr std::size_t bytes_max = 128;
+
+  bool reply = false;  ///< of the answer
+  Stamp at{};
+  std::vector<std::byte> bytes{};
+  std::uint64_t wire_bytes = 0;  ///< how long it was
+
+  friend bool operator==(const Frame&, const Frame&) = default;
+};
+
+/// Server's clock minus client's, at the time of a journey.
+struct Offset {
+  enum class Method : std::uint8_t {
+    unknown,
+    same_clock,  ///< both ends read one clock: the same boot of the same machine
+    bounds,      ///< messages arrive after they were sent (clock_offset.h)
+  };
+
+  std::int64_t theta_ns = 0;
+  std::int64_t half_ns = 0;  ///< the truth lies within theta_ns ± half_ns
+  Method method = Method::unknown;
+
+  friend bool operator==(const Offset&, const Offset&) = default;
+};
+
+/// "unknown", "same clock", "bounds"
+const char* to_string(Offset::Method method);
+
+struct Journey {
+  std::uint64_t id = 0;
+  std::array<std::uint8_t, 16> trace_id{};  ///< W3C Trace Context; all zero: none
+  std::string client{};                     ///< "tcp://127.0.0.1:59654"; empty if nobody knows
+  std::string server{};
+  Leg request{};
+  Leg reply{};
+  Offset offset{};
+  std::vector<Frame> frames{};
+  std::string verdict{};       ///< in words; empty if nobody judged
+  bool clock_stepped = false;  ///< somebody set a clock meanwhile: the times mean nothing
+
+  friend bool operator==(const Journey&, const Journey&) = default;
+};
+
+/// What a journey, or a socket, can know.
+enum class Level : std::uint8_t {
+  nothing,
+  programs,          ///< programs' stamps only
+  one_end,           ///< the kernel's stamps of one end
+  both_ends,         ///< of both
+  both_with_frames,  ///< and the bytes of the frames
+};
+
+/// "the kernel's stamps of one end"
+const char* to_string(Level level);
+
+/// What is there, by the stamps that are.
+Level level_of(const Journey& journey);
+
+/// How many of the fourteen places of a journey have a stamp.
+int stamps_of(const Journey& journey);
+
+/// The client's half with what the server's half knows and it does not: stamps, frames, addresses.
+/// `offset` is how the server's stamps are to be read.
+Journey join(Journey client, const Journey& server, Offset offset);
+
+}  // namespace koine::journey

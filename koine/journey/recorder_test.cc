@@ -1,0 +1,149 @@
+#include "koine/journey/recorder.h"
+
+#include <gtest/gtest.h>
+
+#include "koine/journey/made_test.h"
+
+namespace koine::journey {
+namespace {
+
+/// A journey like all others, whose clients and servers took longer for these steps.
+std::shared_ptr<Journey> slowed(Recorder& recorder, const Connection& connection,
+                                const std::function<void(Journey&, std::int64_t)>& by = {}) {
+  auto journey = recorder.begin(connection);
+  const std::uint64_t id = journey->id;
+  *journey = made_journey();
+  journey->id = id;
+  if (by) by(*journey, 140'000'000);
+  return journey;
+}
+
+void shift(Leg& leg, std::int64_t ns) {
+  for (Stamp* stamp :
+       {&leg.write_in, &leg.write_out, &leg.sched, &leg.rx, &leg.recv_in, &leg.recv_out, &leg.ack})
+    stamp->ns += ns;
+  for (Stamp& stamp : leg.snd) stamp.ns += ns;
+}
+
+std::string verdict_after(const std::function<void(Journey&, std::int64_t)>& by) {
+  Recorder recorder;
+  Connection connection;
+  for (int i = 0; i < 20; ++i) recorder.finish(connection, slowed(recorder, connection));
+  auto journey = slowed(recorder, connection, by);
+  recorder.finish(connection, journey);
+  if (by) {
+    EXPECT_EQ(recorder.slowest(1).at(0), journey);
+  }
+  return journey->verdict;
+}
+
+TEST(Recorder, FollowsTheFirstMessageAndOneInSoManyFromThenOn) {
+  Recorder recorder;
+  int followed = 0;
+  EXPECT_TRUE(recorder.samples());
+  for (int i = 1; i < 1000; ++i) followed += recorder.samples() ? 1 : 0;
+  EXPECT_EQ(followed, 9);
+  Recorder all({.every = 0});
+  EXPECT_TRUE(all.samples() && all.samples());
+}
+
+TEST(Recorder, NeverLetsMoreMessagesWaitThanTheReceiveBufferBears) {
+  EXPECT_EQ(Recorder({.budget = 1000}).options().budget, 16U);
+  EXPECT_EQ(Recorder({.budget = 0}).options().budget, 1U);
+}
+
+TEST(Recorder, KeepsTheSlowest) {
+  Recorder recorder({.keep_slowest = 3});
+  Connection connection;
+  for (const std::int64_t by : {5, 9, 1, 7, 3, 8}) {
+    recorder.finish(connection, slowed(recorder, connection, [&](Journey& journey, std::int64_t) {
+                      journey.reply.recv_out.ns += by * 1'000'000;
+                    }));
+  }
+  std::vector<std::int64_t> totals;
+  for (const auto& journey : recorder.slowest())
+    totals.push_back(spans_of(*journey).total_ns / 1'000'000);
+  EXPECT_EQ(totals, (std::vector<std::int64_t>{9, 8, 7}));
+  EXPECT_EQ(recorder.slowest(1).size(), 1U);
+  EXPECT_EQ(recorder.journeys(), 6U);
+}
+
+TEST(Recorder, DiscardsAJourneyWhoseClockWasStepped) {
+  Recorder recorder;
+  Connection connection;
+  recorder.finish(connection, slowed(recorder, connection, [](Journey& journey, std::int64_t) {
+                    journey.clock_stepped = true;
+                  }));
+  EXPECT_EQ(recorder.discarded(), 1U);
+  EXPECT_TRUE(recorder.slowest().empty());
+}
+
+TEST(Verdict, WhatIsUsualIsNoFault) { EXPECT_EQ(verdict_after({}), "as usual (median 78.00 us)"); }
+
+TEST(Verdict, WithoutAnythingToCompareWithItSaysSo) {
+  const Journey journey = made_journey();
+  const Verdict verdict = judge(journey, spans_of(journey), {});
+  EXPECT_FALSE(verdict.compared);
+  EXPECT_EQ(verdict.words,
+            "nothing to compare with yet; longest: client's thread took 13.00 us to wake up");
+}
+
+TEST(Verdict, NamesAThreadThatHadNoCpu) {
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              journey.request.recv_out.ns += ns;
+              journey.request.cpu_wait_ns = ns;
+              shift(journey.reply, ns);
+            }),
+            "server's thread waited 140.00 ms for a CPU, usually 6.00 us");
+}
+
+TEST(Verdict, NamesALossByHowOftenAndWhere) {
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              Leg& there = journey.request;
+              there.snd = {there.snd[0], Stamp::exactly(there.snd[0].ns + ns / 2),
+                           Stamp::exactly(there.snd[0].ns + ns)};
+              there.sendings = 3;
+              for (Stamp* stamp : {&there.rx, &there.recv_in, &there.recv_out}) stamp->ns += ns;
+              shift(journey.reply, ns);
+            }),
+            "lost twice on the way there (140.00 ms)");
+}
+
+TEST(Verdict, NamesAQueueAtOurOwnDeviceAndOneElsewhere) {
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              Leg& there = journey.request;
+              there.snd[0].ns += ns;
+              for (Stamp* stamp : {&there.rx, &there.recv_in, &there.recv_out}) stamp->ns += ns;
+              shift(journey.reply, ns);
+            }),
+            "140.00 ms in the queue of the client's own device, usually 2.00 us");
+  EXPECT_EQ(
+      verdict_after([](Journey& journey, std::int64_t ns) {
+        for (Stamp* stamp : {&journey.reply.rx, &journey.reply.recv_in, &journey.reply.recv_out})
+          stamp->ns += ns;
+      }),
+      "140.01 ms in the network on the way back, usually 11.00 us");
+}
+
+TEST(Verdict, NamesAProgramThatDidNotAskOneThatThoughtAndASystemThatHeldBack) {
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              journey.request.recv_in.ns += ns;
+              journey.request.recv_out.ns += ns;
+              shift(journey.reply, ns);
+            }),
+            "server's program did not ask for it for 140.00 ms, usually 5.00 us");
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) { shift(journey.reply, ns); }),
+            "server's program took 140.01 ms to answer, usually 7.00 us");
+  EXPECT_EQ(
+      verdict_after([](Journey& journey, std::int64_t ns) {
+        Leg& back = journey.reply;
+        for (Stamp* stamp : {&back.sched, &back.snd[0], &back.rx, &back.recv_in, &back.recv_out})
+          stamp->ns += ns;
+        back.tcp.unsent_bytes = 70'000;
+      }),
+      "server's system held it back for 140.00 ms (70000 bytes before it were not yet sent),"
+      " usually 8.00 us");
+}
+
+}  // namespace
+}  // namespace koine::journey

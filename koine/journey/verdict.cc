@@ -1,0 +1,156 @@
+#include "koine/journey/verdict.h"
+
+#include <algorithm>
+
+#include "koine/journey/text.h"
+
+namespace koine::journey {
+namespace {
+
+std::int64_t median(std::vector<std::int64_t> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::string times(std::uint32_t count) {
+  if (count == 1) return "once";
+  if (count == 2) return "twice";
+  return std::to_string(count) + " times";
+}
+
+bool is_reply(Step step) { return step >= Step::copy_back; }
+
+/// "server", "client": whose program or system the step is in.
+std::string host_of(Step step) { return where(step) == Where::server ? "server" : "client"; }
+
+/// How often the message of a leg was sent before the one that arrived.
+std::string sent_again(const Leg& leg) {
+  const std::uint32_t again = leg.sendings > 1 ? leg.sendings - 1 : 1;
+  return "lost " + times(again) + " on the way ";
+}
+
+/// A thread that waited for a CPU, if that is most of a wake-up.
+std::string wake_up(const Leg& leg, const Span& span) {
+  const std::string who = host_of(span.last) + "'s thread";
+  if (leg.cpu_wait_ns && *leg.cpu_wait_ns * 2 > span.ns())
+    return who + " waited " + short_time(std::min(*leg.cpu_wait_ns, span.ns())) + " for a CPU";
+  return who + " took " + short_time(span.ns()) + " to wake up";
+}
+
+/// TX_SCHED that comes after the program's write has returned: the kernel held the message back.
+bool held_back(const Leg& leg) {
+  return leg.write_out && leg.sched && leg.sched.ns > leg.write_out.ns;
+}
+
+std::string copying(const Leg& leg, const Span& span) {
+  const std::string held = host_of(span.first) + "'s system held it back for ";
+  if (held_back(leg)) {
+    std::string words = held + short_time(leg.sched.ns - leg.write_out.ns);
+    if (leg.tcp.unsent_bytes != 0)
+      words += " (" + std::to_string(leg.tcp.unsent_bytes) + " bytes before it were not yet sent)";
+    return words;
+  }
+  return host_of(span.first) + " took " + short_time(span.ns()) + " to hand it over";
+}
+
+/// A run of steps that no stamp tells apart: the other end is silent, or the kernel is.
+std::string unknown_steps(const Span& span) {
+  std::string words = short_time(span.ns());
+  if (span.covers(Step::program)) return words + " in the network and at the other end";
+  if (where(span.first) == where(span.last) && where(span.first) != Where::network)
+    return words + " in the " + host_of(span.first) + "'s system";
+  return words + " between " + name_of(span.first) + " and " + name_of(span.last);
+}
+
+std::string words_of(const Journey& journey, const Span& span) {
+  const Leg& leg = is_reply(span.first) ? journey.reply : journey.request;
+  const std::string there = is_reply(span.first) ? "back" : "there";
+  const std::string took = short_time(span.ns());
+  if (span.first != span.last) return unknown_steps(span);
+  switch (span.first) {
+    case Step::copy_there:
+    case Step::copy_back: return copying(leg, span);
+    case Step::queue_there:
+    case Step::queue_back:
+      return took + " in the queue of the " + host_of(span.first) + "'s own device";
+    case Step::resend_there:
+    case Step::resend_back: return sent_again(leg) + there + " (" + took + ")";
+    case Step::network_there:
+    case Step::network_back: return took + " in the network on the way " + there;
+    case Step::idle_there:
+    case Step::idle_back: return host_of(span.first) + "'s program did not ask for it for " + took;
+    case Step::wake_there:
+    case Step::wake_back: return wake_up(leg, span);
+    case Step::program: return "server's program took " + took + " to answer";
+  }
+  return took;
+}
+
+}  // namespace
+
+void Medians::push(std::vector<std::int64_t>& ring, std::size_t& next, std::int64_t value) {
+  if (ring.size() < journeys_max) {
+    ring.push_back(value);
+  } else {
+    ring[next] = value;
+    next = (next + 1) % journeys_max;
+  }
+}
+
+void Medians::learn(const Spans& spans) {
+  if (spans.spans.empty()) return;
+  push(totals_, next_total_, spans.total_ns);
+  for (const Span& span : spans.spans) {
+    const auto same = [&](const Row& row) {
+      return row.first == span.first && row.last == span.last;
+    };
+    auto row = std::find_if(rows_.begin(), rows_.end(), same);
+    if (row == rows_.end()) row = rows_.insert(row, Row{span.first, span.last, {}, 0});
+    push(row->ns, row->next, span.ns());
+  }
+}
+
+std::int64_t Medians::total_ns() const { return totals_.empty() ? 0 : median(totals_); }
+
+std::optional<std::int64_t> Medians::of(Step first, Step last) const {
+  for (const Row& row : rows_) {
+    if (row.first == first && row.last == last && row.ns.size() >= journeys_min)
+      return median(row.ns);
+  }
+  return std::nullopt;
+}
+
+Verdict judge(const Journey& journey, const Spans& spans, const Medians& medians) {
+  Verdict verdict;
+  if (journey.clock_stepped) {
+    verdict.words = "a clock was set meanwhile: these times mean nothing";
+    return verdict;
+  }
+  if (spans.spans.empty()) {
+    verdict.words = "too few stamps to tell";
+    return verdict;
+  }
+  verdict.compared = medians.known();
+  verdict.excess_ns = INT64_MIN;
+  for (const Span& span : spans.spans) {
+    // A step that is not usually told apart is compared with nothing: it takes its full length.
+    const std::int64_t usual = verdict.compared ? medians.of(span.first, span.last).value_or(0) : 0;
+    if (span.ns() - usual <= verdict.excess_ns) continue;
+    verdict.excess_ns = span.ns() - usual;
+    verdict.span = span;
+  }
+  if (!verdict.compared) {
+    verdict.words = "nothing to compare with yet; longest: " + words_of(journey, verdict.span);
+  } else if (verdict.excess_ns * 2 <= medians.total_ns()) {
+    verdict.words = "as usual (median " + short_time(medians.total_ns()) + ")";
+  } else {
+    verdict.words = words_of(journey, verdict.span);
+    if (const auto usual = medians.of(verdict.span.first, verdict.span.last);
+        usual && *usual != 0 && verdict.span.ns() != verdict.excess_ns)
+      verdict.words += ", usually " + short_time(*usual);
+  }
+  return verdict;
+}
+
+}  // namespace koine::journey
