@@ -43,9 +43,18 @@ struct ConnectionOptions {
   std::string metadata_mime_type = std::string(composite_mime_type);
   std::string data_mime_type = std::string(binary_mime_type);
 
-  /// Client: request nothing before the server has granted a lease. Server: serve clients that want
-  /// leases; others need none.
+  /// Client: go by leases, which then holds for both sides: neither requests anything before the
+  /// other has granted it. Server: serve clients that want leases; others need none.
   bool lease = false;
+
+  /// What is granted by itself to a peer that goes by leases: so many requests, but no more than
+  /// are free of `requests_max`, for so long, again when half of either is used up. With 0 requests
+  /// nothing is granted but by grant().
+  std::uint32_t lease_requests = 64;
+  Duration lease_time = 10s;
+
+  /// open() without a lease: would_block until one comes, or fail with exhausted.
+  bool lease_wait = true;
 
   /// Requests of one side that are open at a time. One more of the peer's is answered with
   /// REJECTED, one more of ours would block.
@@ -78,7 +87,7 @@ struct Event {
     cancelled,  ///< the peer wants no more items from us
     requested,  ///< the peer wants more items from us
     pushed,     ///< METADATA_PUSH: payload.metadata
-    leased,     ///< we may request
+    leased,     ///< we may request, or, with a lease of nothing, no more
     closing,    ///< the peer lets the open streams end and opens no new ones
     closed,     ///< the connection is over, and all its streams with it
   };
@@ -132,8 +141,8 @@ class Connection {
   /// Opens a stream and sends its request; `owner` comes back with its events. The answer is its
   /// id. REQUEST_FNF is over when this returns. `request.follows` is not looked at.
   ///
-  /// Fails with would_block (too much waits to be sent, or too many requests are open), exhausted
-  /// (no lease), over_limit (too large), closed.
+  /// Fails with would_block (too much waits to be sent, too many requests are open, or a lease is
+  /// waited for), exhausted (no lease), over_limit (too large), closed.
   Result<std::uint32_t> open(const Request& request, void* owner, Instant now);
 
   // Streams of either side. Ids that are not open are passed over, as they may have ended just now.
@@ -165,8 +174,10 @@ class Connection {
 
   // The connection.
 
-  /// Allows the peer `requests` for `time`, if it goes by leases. Both at least one.
-  void grant(std::uint32_t requests, Duration time, Instant now);
+  /// Allows the peer `requests` for `time`, whole milliseconds, instead of what it was allowed
+  /// before; with 0 of either, nothing. For peers that go by leases. False if too much waits to be
+  /// sent: then nothing has changed.
+  bool grant(std::uint32_t requests, Duration time, Instant now);
 
   /// Fails with would_block or over_limit.
   Result<void> push(Bytes metadata);
@@ -206,15 +217,29 @@ class Connection {
  private:
   enum class State : std::uint8_t { awaiting_setup, open, over };
 
+  static constexpr std::size_t error_text_bytes_max = 1024;  // of what an ERROR says
+
+  static bool has_items(FrameType type) {
+    return type == FrameType::request_stream || type == FrameType::request_channel;
+  }
+
+  /// What one side may request.
   struct Permits {
     std::uint32_t left = 0;
+    std::uint32_t granted = 0;  // by the last LEASE alone
+    std::uint32_t used = 0;     // since then
+    Instant renewal{};          // of theirs: when half of its time is over
     Instant until{};
+
+    bool allows(Instant now) const { return left != 0 && now < until; }
   };
 
   Event take(const Frame& frame, Instant now);
   Event take_setup(const rsocket::Setup& setup, Instant now);
   Event take_request(std::uint32_t id, const Request& request, Instant now);
   Event take_next(std::uint32_t id, const Next& next);
+  Event take_lease(const Lease& lease, Instant now);
+  Event take_resume();
   Event take_failure(std::uint32_t id, const Failure& failure);
   Event take_cancel(std::uint32_t id);
   Event take_request_n(std::uint32_t id, std::uint32_t n);
@@ -232,6 +257,7 @@ class Connection {
   Event end(ErrorCode code, Fault fault, std::string_view text);
   Event about(const OpenStream& stream, Event::Kind kind) const;
 
+  void renew_lease(Instant now);
   void forget(OpenStream& stream);
   bool forget_if_over(OpenStream& stream);
   void over_if_closing();
@@ -243,10 +269,11 @@ class Connection {
   ConnectionOptions options_;
   Side side_;
   State state_;
+  bool is_accepted_ = false;  // client: the server has shown that it took our SETUP
   bool we_close_ = false;
   bool peer_closes_ = false;
-  bool we_need_lease_ = false;
-  bool peer_needs_lease_ = false;
+  bool needs_leases_ = false;  // both sides do
+  bool is_starved_ = false;    // there was nothing free to grant
   std::uint32_t next_id_;
   std::size_t ours_ = 0;    // open streams that we requested
   std::size_t theirs_ = 0;  // and the peer

@@ -89,8 +89,8 @@ struct Refused {
 TEST(RsocketConnection, TheServerRefusesWhatIsNoGoodSetup) {
   const Refused refused[] = {
       {"00000000 0400 0002 0000 00004e20 00015f90 01 'm' 01 'd'",
-       "closed UNSUPPORTED_SETUP (not supported) only version 1.0 is served here",
-       "0 ERROR UNSUPPORTED_SETUP 'only version 1.0 is served here'\n"},
+       "closed INVALID_SETUP (not supported) only version 1.0 is served here",
+       "0 ERROR INVALID_SETUP 'only version 1.0 is served here'\n"},
       {"00000000 0480 0001 0000 00004e20 00015f90 0001 't' 01 'm' 01 'd'",
        "closed REJECTED_SETUP (not supported) resuming is not served here",
        "0 ERROR REJECTED_SETUP 'resuming is not served here'\n"},
@@ -128,6 +128,16 @@ TEST(RsocketConnection, TheServerWaitsForSetupOnlySoLong) {
   Talk talk(Talk::Fresh(), Side::server);
   EXPECT_EQ(talk.connection.next_deadline(), talk.now + 10s);
   EXPECT_EQ(talk.pass(10s), "closed INVALID_SETUP (timed out) no SETUP came");
+}
+
+TEST(RsocketConnection, AClientThatWasAcceptedIgnoresErrorsAboutItsSetup) {
+  for (const char* sign : {"00000000 0800 000003e8 00000002", "00000002 1400", "00000001 2860"}) {
+    Talk talk(Side::client);
+    static_cast<void>(talk.ask(FrameType::request_response, "a"));
+    talk.hear(sign);
+    EXPECT_EQ(talk.hear("00000000 2c00 00000003 'late'"), "") << sign;
+    EXPECT_FALSE(talk.connection.is_over()) << sign;
+  }
 }
 
 TEST(RsocketConnection, TheClientHearsThatItIsNotWelcome) {
@@ -337,11 +347,10 @@ TEST(RsocketConnection, IgnoresWhatTheSpecificationAsksToIgnore) {
       {"a request with n of 0 on a stream id in use", "00000001 1800 00000000"},
       {"a request with an id of our own", "00000002 1000 'x'"},
       {"PAYLOAD where we are the only sender", "00000001 2820 'x'"},
-      {"RESUME in the middle", "00000000 3400 0001 0000 0000 0000000000000001 0000000000000002"},
       {"RESUME_OK", "00000000 3800 0000000000000001"},
       {"an extension that may be ignored", "00000000 fe00 00000007"},
       {"a type that may be ignored", "00000000 4200"},
-      {"metadata longer than its frame", "00000003 1100 0000ff 'x'"},
+      {"metadata longer than its frame, which may be ignored", "00000003 1300 0000ff 'x'"},
   };
   Talk talk(Side::server);
   talk.hear("00000001 1800 00000001");
@@ -361,6 +370,10 @@ TEST(RsocketConnection, EndsOverWhatItCannotUnderstand) {
       {"00000000 fc00 00000007", "an extension that is not known"},
       {"00000001 2000 0000", "the frame is shorter than its fields"},
       {"0000", "shorter than a frame header"},
+      {"00000003 1100 0000ff 'x'", "the metadata is longer than the frame"},
+      {"00000000 3400 0001 0000 0000 0000000000000001 0000000000000002",
+       "RESUME on a connection that has begun"},
+      {"00000000 3400 0001", "RESUME on a connection that has begun"},
   };
   for (const auto& [frame, why] : wrong) {
     Talk talk(Side::server);
@@ -393,6 +406,14 @@ TEST(RsocketConnection, PutsItemsTogetherThatTakeTurns) {
   EXPECT_EQ(talk.hear("00000003 28c0 'o'"), "next 3 'two' last over")
       << "complete says that nothing follows";
   EXPECT_EQ(talk.connection.bytes_kept() - talk.connection.output().size(), 0u);
+}
+
+TEST(RsocketConnection, EndsAStreamWhoseMetadataComesBehindItsData) {
+  Talk talk(Side::server);
+  EXPECT_EQ(talk.hear("00000001 1080 'data'"), "");
+  EXPECT_EQ(talk.hear("00000001 2920 000001 'm'"), "(over)");
+  EXPECT_EQ(talk.said(), "1 ERROR INVALID 'metadata behind data'\n");
+  EXPECT_EQ(talk.connection.bytes_kept(), 0u);
 }
 
 TEST(RsocketConnection, ForgetsFragmentsOfWhatIsCancelled) {
@@ -490,7 +511,7 @@ TEST(RsocketConnection, TheServerGoesByTheLifetimeOfItsClient) {
 // Lease Semantics.
 
 TEST(RsocketConnection, RequestsOnlyWhatALeaseAllows) {
-  Talk talk(Side::client, {.lease = true});
+  Talk talk(Side::client, {.lease = true, .lease_wait = false});
   EXPECT_EQ(talk.ask(FrameType::request_response, "a").error(), Fault::exhausted);
   EXPECT_EQ(talk.hear("00000000 0800 000003e8 00000002"), "leased");
   EXPECT_TRUE(talk.ask(FrameType::request_response, "a"));
@@ -501,16 +522,85 @@ TEST(RsocketConnection, RequestsOnlyWhatALeaseAllows) {
   EXPECT_EQ(talk.ask(FrameType::request_response, "c").error(), Fault::exhausted);
 }
 
+TEST(RsocketConnection, ALeaseOfNothingStopsAllFurtherRequests) {
+  Talk talk(Side::client, {.lease = true, .lease_wait = false});
+  talk.hear("00000000 0800 000003e8 00000002");
+  EXPECT_EQ(talk.hear("00000000 0800 00000000 00000000"), "leased");
+  EXPECT_EQ(talk.ask(FrameType::request_response, "a").error(), Fault::exhausted);
+}
+
+TEST(RsocketConnection, WaitsForALease) {
+  Talk talk(Side::client, {.lease = true});
+  EXPECT_EQ(talk.ask(FrameType::request_response, "a").error(), Fault::would_block);
+  talk.hear("00000000 0800 000003e8 00000001");
+  EXPECT_TRUE(talk.ask(FrameType::request_response, "a"));
+}
+
+constexpr const char* lease_setup = "00000000 0440 0001 0000 00004e20 00015f90 01 'm' 01 'd'";
+
 TEST(RsocketConnection, RejectsWhatNoLeaseAllows) {
-  Talk talk(Talk::Fresh(), Side::server, {.lease = true});
-  EXPECT_EQ(talk.hear("00000000 0440 0001 0000 00004e20 00015f90 01 'm' 01 'd'"), "setup");
+  Talk talk(Talk::Fresh(), Side::server, {.lease = true, .lease_requests = 0});
+  EXPECT_EQ(talk.hear(lease_setup), "setup");
   EXPECT_EQ(talk.hear("00000001 1000 'a'"), "");
   EXPECT_EQ(talk.said(), "1 ERROR REJECTED 'no lease'\n");
-  talk.connection.grant(1, 1s, talk.now);
+  EXPECT_TRUE(talk.connection.grant(1, 1s, talk.now));
   EXPECT_EQ(talk.said(), "0 LEASE ttl=1000 requests=1\n");
   EXPECT_EQ(talk.hear("00000003 1000 'a'"), "request 3 REQUEST_RESPONSE 'a' last");
   EXPECT_EQ(talk.hear("00000005 1000 'a'"), "");
   EXPECT_EQ(talk.said(), "5 ERROR REJECTED 'no lease'\n");
+}
+
+TEST(RsocketConnection, BothSidesGoByLeasesIfTheClientDoes) {
+  Talk server(Talk::Fresh(), Side::server, {.lease = true});
+  server.hear(lease_setup);
+  EXPECT_EQ(server.ask(FrameType::request_response, "a").error(), Fault::would_block);
+  server.hear("00000000 0800 000003e8 00000001");
+  EXPECT_TRUE(server.ask(FrameType::request_response, "a"));
+
+  Talk client(Talk::Fresh(), Side::client, {.lease = true, .lease_requests = 0});
+  client.said();
+  EXPECT_EQ(client.hear("00000002 1000 'a'"), "");
+  EXPECT_EQ(client.said(), "2 ERROR REJECTED 'no lease'\n");
+}
+
+TEST(RsocketConnection, GrantsByItselfWhatItsLoadAllows) {
+  Talk talk(Talk::Fresh(), Side::server,
+            {.lease = true, .lease_requests = 4, .lease_time = 10s, .requests_max = 5});
+  talk.hear(lease_setup);
+  EXPECT_EQ(talk.said(), "0 LEASE ttl=10000 requests=4\n");
+  talk.hear("00000001 1000 'a'");
+  EXPECT_EQ(talk.said(), "");
+  talk.hear("00000003 1000 'b'");
+  EXPECT_EQ(talk.said(), "0 LEASE ttl=10000 requests=3\n") << "half is used up, three are free";
+  EXPECT_EQ(talk.connection.next_deadline(), talk.now + 5s);
+  EXPECT_EQ(talk.pass(5s), "");
+  EXPECT_EQ(talk.said(), "0 LEASE ttl=10000 requests=3\n") << "half of the time is over";
+}
+
+TEST(RsocketConnection, GrantsAgainAsSoonAsAFullServerHasRoom) {
+  Talk talk(Talk::Fresh(), Side::server,
+            {.lease = true, .lease_requests = 4, .lease_time = 10s, .requests_max = 1});
+  talk.hear(lease_setup);
+  EXPECT_EQ(talk.said(), "0 LEASE ttl=10000 requests=1\n");
+  talk.hear("00000001 1000 'a'");
+  EXPECT_EQ(talk.said(), "");
+  EXPECT_EQ(talk.connection.next_deadline(), talk.now + 5s) << "and does not ask all the time";
+  EXPECT_TRUE(talk.connection.next(1, {}, true));
+  EXPECT_LE(*talk.connection.next_deadline(), talk.now);
+  talk.said();
+  EXPECT_EQ(talk.pass(0s), "");
+  EXPECT_EQ(talk.said(), "0 LEASE ttl=10000 requests=1\n");
+}
+
+TEST(RsocketConnection, AllowsWhatWasOnItsWayWhenTheNextLeaseWasGranted) {
+  Talk talk(Talk::Fresh(), Side::server, {.lease = true, .lease_requests = 0});
+  talk.hear(lease_setup);
+  talk.connection.grant(2, 1s, talk.now);
+  talk.connection.grant(1, 1s, talk.now);
+  talk.said();
+  for (const char* id : {"01", "03", "05"})
+    EXPECT_EQ(talk.hear(std::string("000000") + id + " 1400 'x'").substr(0, 7), "request") << id;
+  EXPECT_EQ(talk.hear("00000007 1400 'x'"), "") << "two, and one";
 }
 
 // Closing.

@@ -106,6 +106,7 @@ struct Setup {
   Payload payload = {};
 };
 
+/// With 0 for either number: no requests from now on.
 struct Lease {
   std::uint32_t time_to_live_ms = 0;
   std::uint32_t requests = 0;
@@ -250,7 +251,7 @@ class FrameWriter {
   bool has_length_;
 };
 
-/// Section "Fragmentation and Reassembly": a fragment has at least so many bytes.
+/// Of a frame that is a fragment, and not the last: our own limit, since each carries its header.
 inline constexpr std::size_t fragment_bytes_min = 64;
 
 }  // namespace koine::rsocket

@@ -9,7 +9,7 @@ namespace koine::rsocket {
 namespace {
 
 // WellKnownMimeTypes.md, by number; 0x7a to 0x7f stand at the end of the numbers.
-constexpr std::array<std::string_view, 42> first_types = {
+constexpr std::array<std::string_view, 43> first_types = {
     "application/avro",
     "application/cbor",
     "application/graphql",
@@ -52,6 +52,7 @@ constexpr std::array<std::string_view, 42> first_types = {
     "application/x-java-object",
     "application/cloudevents+json",
     "application/x-capnp",
+    "application/x-flatbuffers",
 };
 constexpr std::uint8_t last_types_begin = 0x7a;
 constexpr std::array<std::string_view, 6> last_types = {

@@ -66,7 +66,7 @@ TEST(WellKnownMimeTypes, AreFoundBothWays) {
     EXPECT_EQ(well_known_id(type), number) << type;
     ++known;
   }
-  EXPECT_EQ(known, 48);
+  EXPECT_EQ(known, 49);
   EXPECT_EQ(well_known_mime_type(33), "text/plain");
   EXPECT_EQ(well_known_id(routing_mime_type), 126);
   EXPECT_EQ(well_known_id(composite_mime_type), 127);

@@ -338,7 +338,6 @@ Peer::Peer(std::unique_ptr<Stream> stream, Side side, const Service* service, Pe
       reader_(*stream_, reader_options(connection_)) {
   reading_.spawn(read());
   write();
-  arm();
 }
 
 Peer::~Peer() {
@@ -450,7 +449,8 @@ void Peer::obey(const Event& event) {
   } else if (event.kind == Event::Kind::request) {
     answer(event);
   }
-  if (is_over) room_.wake_all(loop_);  // one more may be open
+  // One more may be open.
+  if (is_over || event.kind == Event::Kind::leased) room_.wake_all(loop_);
 }
 
 void Peer::answer(const Event& event) {
@@ -494,11 +494,13 @@ void Peer::ended(Handling& handling) {
 void Peer::tick() {
   obey(connection_.tick(loop_.now()));
   write();
-  if (!is_ending_) arm();
 }
 
+/// A deadline that has moved away need not move the timer: a tick too early does no harm.
 void Peer::arm() {
-  if (const auto deadline = connection_.next_deadline()) loop_.arm(ticker_, *deadline);
+  const auto deadline = connection_.next_deadline();
+  if (!deadline || (ticker_.armed() && ticker_.deadline() <= *deadline)) return;
+  loop_.arm(ticker_, *deadline);
 }
 
 /// Gives the stream what waits to be sent; the stream collects it until the end of the turn.
@@ -520,6 +522,7 @@ void Peer::write() {
   }
   if (has_moved && room_ && connection_.wants_input()) room_.wake_all(loop_);
   if (connection_.is_over() && connection_.output().empty()) end(std::nullopt);
+  if (!is_ending_) arm();
 }
 
 /// The connection is over. Who is told may be who called, so it is done in a moment.

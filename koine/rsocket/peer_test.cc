@@ -151,6 +151,33 @@ TEST(RsocketPeer, ManyCallsAtOnceGetEachTheirAnswer) {
   EXPECT_EQ(pair.server->connection().counts().rejected, 0u);
 }
 
+TEST(RsocketPeer, CallsWaitForALeaseThatFollowsTheLoad) {
+  PeerOptions options;
+  options.connection.lease = true;
+  options.connection.lease_requests = 3;
+  options.connection.requests_max = 2;  // of those that run at a time
+  Pair pair(options);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", "hello"))), "hello") << i;
+    EXPECT_EQ(pair.answer(within(1s, pair.server->call("echo", "world"))), "world") << i;
+  }
+  EXPECT_EQ(pair.server->connection().counts().rejected, 0u);
+}
+
+TEST(RsocketPeer, WithoutALeaseACallFailsIfItDoesNotWait) {
+  PeerOptions options;
+  options.connection.lease = true;
+  options.connection.lease_requests = 0;
+  Pair waiting(options);
+  EXPECT_EQ(
+      waiting.answer(within(1s, waiting.client->call("echo", "x"))).find("call echo: timed out"),
+      0u);
+  options.connection.lease_wait = false;
+  Pair pair(options);
+  EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", "x"))),
+            "request echo: out of resources: no lease");
+}
+
 TEST(RsocketPeer, ACallFailsWhenTheConnectionIsLost) {
   Pair pair;
   Started<Call> call(pair.time.loop(), pair.client->call("slow", "x"));
