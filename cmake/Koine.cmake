@@ -30,11 +30,32 @@ endif()
 # order of these calls is the order of the layers. PRIVATE are foreign libraries (see koine_foreign)
 # that only its .cc files see. *_test.cc there becomes the test program koine_NAME_test; TEST_LINKS
 # is what only the tests may use as well (modules by their name, as in LINKS, or any other target).
-# TEST_LABELS are for ctest (see koine_test). A folder that does not exist yet is passed over.
+# TEST_LABELS are for ctest (see koine_test). APART are files there that are no part of the library
+# (see koine_interposer). A folder that does not exist yet is passed over.
 function(koine_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS;APART")
+  list(TRANSFORM arg_APART PREPEND ${PROJECT_SOURCE_DIR}/koine/${name}/)
   koine_folder(koine_${name} ${PROJECT_SOURCE_DIR}/koine/${name} ${name} "${arg_LINKS}"
-               "${arg_PRIVATE}" "${arg_TEST_LINKS}" "${arg_TEST_LABELS}")
+               "${arg_PRIVATE}" "${arg_TEST_LINKS}" "${arg_TEST_LABELS}" "${arg_APART}")
+endfunction()
+
+# koine_interposer(NAME FILE LINKS module)
+#
+# The file of that module's folder as the library koine_NAME (elsewhere koine::NAME), which replaces
+# functions of libc in every program that links it. The file defines the symbol koine_NAME, by which
+# the linker is made to take it in; the program's own names are kept for its backtraces.
+function(koine_interposer name file)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "LINKS" "")
+  set(target koine_${name})
+  add_library(${target} STATIC ${PROJECT_SOURCE_DIR}/koine/${arg_LINKS}/${file})
+  add_library(koine::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${target} PUBLIC koine_${arg_LINKS} ${CMAKE_DL_LIBS})
+  target_link_options(${target} INTERFACE LINKER:--undefined=${target} -rdynamic)
+  koine_warnings(${target})
+  if(KOINE_INSTALL)
+    install(TARGETS ${target} EXPORT koineTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  endif()
 endfunction()
 
 # koine_front_door([LINKS module...] [PRIVATE library...] [TEST_LINKS ...] [TEST_LABELS ...])
@@ -45,13 +66,13 @@ function(koine_front_door)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
   if(EXISTS ${PROJECT_SOURCE_DIR}/koine/koine.h)
     koine_folder(koine_koine ${PROJECT_SOURCE_DIR}/koine koine "${arg_LINKS}" "${arg_PRIVATE}"
-                 "${arg_TEST_LINKS}" "${arg_TEST_LABELS}")
+                 "${arg_TEST_LINKS}" "${arg_TEST_LABELS}" "")
     set_target_properties(koine_koine PROPERTIES OUTPUT_NAME koine)
   endif()
 endfunction()
 
 # What koine_module and koine_front_door share.
-function(koine_folder target folder name links private test_links test_labels)
+function(koine_folder target folder name links private test_links test_labels apart)
   koine_declare_layer(${name} LINKS ${links} TEST_LINKS ${test_links})
   if(NOT EXISTS ${folder})
     return()
@@ -63,6 +84,9 @@ function(koine_folder target folder name links private test_links test_labels)
   endif()
   file(${glob} headers CONFIGURE_DEPENDS ${folder}/*.h)
   file(${glob} sources CONFIGURE_DEPENDS ${folder}/*.cc)
+  if(apart)
+    list(REMOVE_ITEM sources ${apart})
+  endif()
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "koine/sim/inside.h"
+
 namespace koine::sim {
 
 Processor::Processor(Timeline& timeline, const std::string& name, Instant clock_begins)
@@ -21,6 +23,7 @@ void Processor::run() {
   }
   {
     const Loop::Entered entered(loop_);
+    const Inside inside(timeline().seed(), name_.c_str(), &loop_);
     loop_.advance(local_now());
     for (bool busy = true; busy;) {
       busy = false;

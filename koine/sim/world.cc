@@ -4,6 +4,7 @@
 #include <set>
 
 #include "koine/sim/capture.h"
+#include "koine/sim/inside.h"
 
 namespace koine::sim {
 namespace {
@@ -227,11 +228,13 @@ bool World::do_what_is_ready() {
 }
 
 bool World::step() {
+  const Inside inside(seed(), nullptr, nullptr);
   const bool did = do_what_is_ready();
   return timeline_.step() || did;
 }
 
 bool World::run(Duration limit) {
+  const Inside inside(seed(), nullptr, nullptr);
   do_what_is_ready();
   const Instant until = later(timeline_.now(), limit);
   while (timeline_.awaited() != 0) {
@@ -241,6 +244,7 @@ bool World::run(Duration limit) {
 }
 
 void World::run_for(Duration duration) {
+  const Inside inside(seed(), nullptr, nullptr);
   do_what_is_ready();
   const Instant until = later(timeline_.now(), duration);
   while (timeline_.step(until)) {

@@ -68,6 +68,7 @@ refuses(koine/base/list.h "#include <fmt/format.h>\n" "foreign header stays in a
 refuses(koine/os/ring.h "#include <liburing.h>\n" "foreign header stays in a .cc")
 refuses(koine/koine.h "#include <CLI/CLI.hpp>\n" "foreign header stays in a .cc")
 refuses(koine/os/deep/er/x.h "#include <openssl/ssl.h>\n" "foreign header stays in a .cc")
+refuses(koine/os/test_seed.h "#include <gtest/gtest.h>\n" "foreign header stays in a .cc")
 refuses(koine/news/paper.h "#pragma once\n" "koine/news is not declared")
 refuses(koine/app/two.cc "#include \"koine/os/a.h\"\n#include \"koine/os/b.h\"\n" "broken at 2 places")
 

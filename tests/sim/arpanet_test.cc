@@ -5,10 +5,9 @@
 // within the protocol's bound; when none exists the program sees a timeout and never a wrong byte;
 // and once everything is repaired every route is what it was.
 //
-// KOINE_SEEDS=1000 runs more of them, KOINE_SEED=17 one alone.
+// KOINE_SEEDS=1000 runs more of them, KOINE_SEED=17 one alone (see test_seed.h and script/seeds).
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
@@ -17,6 +16,7 @@
 #include "koine/async/sleep.h"
 #include "koine/async/within.h"
 #include "koine/sim/story_test.h"
+#include "koine/sim/test_seed.h"
 #include "koine/sim/world.h"
 
 namespace koine::sim {
@@ -192,7 +192,6 @@ Io<void> send_letter(Network& network) {
 
 /// True if a way was left.
 bool destroy_and_repair(std::uint64_t seed) {
-  SCOPED_TRACE("KOINE_SEED=" + std::to_string(seed));
   Map map(seed);
   Prng chance(seed);
   const std::string from = map.names[chance.below(map.names.size())];
@@ -261,16 +260,12 @@ bool destroy_and_repair(std::uint64_t seed) {
 }
 
 TEST(Arpanet, FindsAWayWhileThereIsOneAndSaysWhenThereIsNone) {
-  std::uint64_t seeds = 3;
-  if (const char* one = std::getenv("KOINE_SEED")) {  // NOLINT(concurrency-mt-unsafe)
-    destroy_and_repair(std::strtoull(one, nullptr, 10));
-    return;
-  }
-  if (const char* many = std::getenv("KOINE_SEEDS"))  // NOLINT(concurrency-mt-unsafe)
-    seeds = std::strtoull(many, nullptr, 10);
+  std::uint64_t seeds = 0;
   std::uint64_t ways = 0;
-  for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed)
+  try_seeds(3, [&](std::uint64_t seed) {
+    ++seeds;
     ways += destroy_and_repair(seed) ? 1 : 0;
+  });
   RecordProperty("seeds", std::to_string(seeds));
   RecordProperty("with_a_way", std::to_string(ways));
 }
