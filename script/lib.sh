@@ -6,6 +6,7 @@
 #   die TEXT...        an error that ends the script
 #   usage TEXT "$@"    prints TEXT and ends if --help is among the arguments
 #   need PACKAGE...    Debian packages, installed if they are missing
+#   need_npm NAME      the npm packages of tests/interop/NAME/package-lock.json, in build/npm/NAME
 #   configure PRESET [OPTION...]   configures a preset, quietly if all goes well
 #   build PRESET [TARGET...]       builds what was configured; without a target, all of the preset
 
@@ -81,6 +82,23 @@ need() {
       { tail -n 20 build/apt.log >&2 && die "apt-get update failed (all of it: build/apt.log)"; }
     "${install[@]}" </dev/null >>build/apt.log 2>&1 ||
       { tail -n 20 build/apt.log >&2 && die "cannot install ${absent[*]} (all of it: build/apt.log)"; }
+  fi
+}
+
+# Programs of others that tests talk to. Without them those tests say loudly that they did not run,
+# and fail where CI=true.
+need_npm() {
+  local from=tests/interop/$1 to=build/npm/$1
+  cmp -s "$from/package-lock.json" "$to/node_modules/installed" && return 0
+  command -v npm >/dev/null || need nodejs npm
+  mkdir -p "$to"
+  cp "$from/package.json" "$from/package-lock.json" "$to"
+  say "installing the npm packages of $from"
+  if (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund) >"$to/npm.log" 2>&1; then
+    cp "$from/package-lock.json" "$to/node_modules/installed"
+  else
+    tail -n 20 "$to/npm.log" >&2
+    say "npm ci failed (all of it: $to/npm.log)"
   fi
 }
 

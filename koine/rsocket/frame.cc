@@ -140,9 +140,8 @@ Parsed parse_on_connection(Fields fields, FrameType type, std::uint16_t flags) {
       keepalive.data = fields.rest();
       return Frame{0, keepalive};
     }
-    case FrameType::metadata_push:
-      if (!(flags & flag::metadata)) return ignored("a metadata push without metadata");
-      return Frame{0, MetadataPush{fields.rest()}};
+    // It has nothing but metadata, so that its flag says nothing; rsocket-js does not set it.
+    case FrameType::metadata_push: return Frame{0, MetadataPush{fields.rest()}};
     case FrameType::resume: return parse_resume(fields);
     default: {  // RESUME_OK
       const ResumeOk resume_ok{fields.u63()};

@@ -119,8 +119,8 @@ constexpr Case cases[] = {
      "0 CONNECTION_ERROR: the frame is shorter than its fields"},
 
     {"METADATA_PUSH", "00000000 3100 'md'", "0 METADATA_PUSH 'md'"},
-    {"METADATA_PUSH: without metadata", "00000000 3000 'md'",
-     "ignored: a metadata push without metadata"},
+    {"METADATA_PUSH: without the flag there is metadata as well", "00000000 3000 'md'",
+     "0 METADATA_PUSH 'md'"},
     {"METADATA_PUSH: on another stream", "00000001 3100 'md'",
      "ignored: a frame of the connection on another stream than 0"},
 
