@@ -10,6 +10,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(KOINE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+set(KOINE_TEST_FLAGS "" CACHE STRING "Further flags of the *_test.cc files")
 option(KOINE_WERROR "A warning in koine's own code fails the build" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_FUZZ "Build the fuzz targets with libFuzzer (clang) instead of as replays" OFF)
@@ -189,6 +190,7 @@ function(koine_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${links} GTest::gtest_main GTest::gmock)
   koine_warnings(${target})
+  koine_test_flags(${arg_SOURCES})
   gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        NO_PRETTY_VALUES PROPERTIES TIMEOUT ${arg_TIMEOUT})
   # As a property above, a list of labels would lose all but its first.
@@ -203,6 +205,15 @@ function(koine_test name)
       add_dependencies(koine_tests_${label} ${target})
     endif()
   endforeach()
+endfunction()
+
+# Tests are many and run briefly: the time that they take is the compiler's. What they share, beside
+# them or below, is compiled like all else.
+function(koine_test_flags)
+  set(tests ${ARGN})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  separate_arguments(flags NATIVE_COMMAND "${KOINE_TEST_FLAGS}")
+  set_property(SOURCE ${tests} APPEND PROPERTY COMPILE_OPTIONS ${flags})
 endfunction()
 
 # The targets behind names: the name of a folder of koine/, or "koine", stands for its target (and
