@@ -54,11 +54,15 @@ inline std::vector<std::string> split(const std::string& text, char separator) {
 class Capture {
  public:
   Capture()
-      : path_(testing::TempDir() + "koine_tshark_" + std::to_string(getpid()) + ".pcapng"),
+      : path_(testing::TempDir() + "koine_tshark_" + std::to_string(getpid()) + "_" +
+              std::to_string(++made_) + ".pcapng"),
         writer_(bytes_) {}
   ~Capture() { std::filesystem::remove(path_); }
 
   PcapngWriter& writer() { return writer_; }
+
+  /// For another writer than its own.
+  std::string& bytes() { return bytes_; }
 
   void save() const {
     std::ofstream file(path_, std::ios::binary);
@@ -101,6 +105,8 @@ class Capture {
   }
 
  private:
+  static inline int made_ = 0;
+
   std::string path_;
   std::string bytes_;
   PcapngWriter writer_;

@@ -216,7 +216,7 @@ class Connection {
   std::uint32_t window_to_offer();
   bool may_send_small(std::uint32_t size, std::uint32_t unsent, std::uint32_t usable) const;
   std::uint32_t data_max() const;
-  Departure departed(Departure departure, Instant now);
+  Departure departed(Departure departure);
   void opened_window(Instant now);
 
   // connection_timers.cc

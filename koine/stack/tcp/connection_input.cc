@@ -174,6 +174,7 @@ void Connection::refuse(const Segment& segment, Instant now) {
     challenge(now);
     return;
   }
+  if (header.seq + length <= rcv_nxt_) ++environment_->counters.duplicates_in;
   // Old data is reported as a duplicate (RFC 2883, section 4).
   const Seq end = header.seq + static_cast<std::uint32_t>(segment.data.size());
   if (use_sack_ && !segment.data.empty() && end <= rcv_nxt_ && !header.flags.has(tcp_syn)) {
@@ -326,6 +327,10 @@ void Connection::take_text(const Segment& segment, Instant now, Answer& answer) 
 
   if (!data.empty()) {
     const std::uint32_t size = static_cast<std::uint32_t>(data.size());
+    if (seq < receive().highest()) {
+      Counters& counters = environment_->counters;
+      ++(receive_->has(seq, seq + size) ? counters.duplicates_in : counters.late_in);
+    }
     const Reassembly::Outcome outcome =
         receive().insert(seq, data, environment_->profile.out_of_order_ranges_max);
     if (outcome.duplicate.left != outcome.duplicate.right) {

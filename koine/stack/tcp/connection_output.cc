@@ -15,29 +15,31 @@ std::optional<Departure> Connection::poll_transmit(Instant now) {
     reset_due_ = false;
     Departure reset;
     reset.header = TcpHeader{.seq = snd_nxt_, .ack = rcv_nxt_, .flags = tcp_rst | tcp_ack};
-    return departed(reset, now);
+    return departed(reset);
   }
   if (state_ == State::syn_sent || state_ == State::syn_received) return syn_to_send(now);
   if (duplicate_acks_due_ > 0) {  // one for each: the peer may be counting
     --duplicate_acks_due_;
-    return departed(pure_ack(snd_nxt_, now), now);
+    return departed(pure_ack(snd_nxt_, now));
   }
-  if (auto repeat = repeat_to_send(now)) return departed(*repeat, now);
-  if (auto data = data_to_send(now)) return departed(*data, now);
+  if (auto repeat = repeat_to_send(now)) return departed(*repeat);
+  if (auto data = data_to_send(now)) return departed(*data);
   if (keep_alive_due_ || probe_due_) {
     // Old on purpose: whoever is there has to answer that it is not acceptable.
     keep_alive_due_ = probe_due_ = false;
-    return departed(pure_ack(snd_una_ - 1, now), now);
+    return departed(pure_ack(snd_una_ - 1, now));
   }
-  if (ack_due_) return departed(pure_ack(snd_nxt_, now), now);
+  if (ack_due_) return departed(pure_ack(snd_nxt_, now));
   if (nothing_out()) arm_persist(now);
   return std::nullopt;
 }
 
-Departure Connection::departed(Departure departure, Instant now) {
+Departure Connection::departed(Departure departure) {
+  const TcpHeader& header = departure.header;
   ++environment_->counters.segments_out;
-  if (departure.header.flags.has(tcp_ack)) ack_left(departure.header);
-  (void)now;
+  if (header.window == 0 && !header.flags.has_any(tcp_syn | tcp_fin | tcp_rst))
+    ++environment_->counters.zero_windows_out;
+  if (header.flags.has(tcp_ack)) ack_left(header);
   return departure;
 }
 
@@ -51,6 +53,7 @@ void Connection::ack_left(const TcpHeader& header) {
 std::optional<Departure> Connection::syn_to_send(Instant now) {
   if (!syn_due_) return std::nullopt;
   syn_due_ = false;
+  if (tries_ > 0 || repeat_at_ != never) ++environment_->counters.retransmitted;
   const Profile& profile = environment_->profile;
   const bool answer = state_ == State::syn_received;
   Departure departure;
@@ -76,7 +79,7 @@ std::optional<Departure> Connection::syn_to_send(Instant now) {
   } else if (answer && syns_lost_ < 255) {
     ++syns_lost_;  // ambiguous from now on: no round trip is measured
   }
-  return departed(departure, now);
+  return departed(departure);
 }
 
 TcpHeader Connection::header_for(TcpFlags flags, Seq seq, Instant now) const {
@@ -107,6 +110,8 @@ Departure Connection::pure_ack(Seq seq, Instant now) {
 }
 
 // The right edge moves on only by a worthwhile step (RFC 9293, section 3.8.6.2.2), and never back.
+// What the peer is told is a multiple of the scale's unit: a remainder is rounded up, and taken
+// when it comes, unless the buffer is full.
 std::uint32_t Connection::window_to_offer() {
   const std::uint32_t ready = receive_ ? receive_->ready() : 0;
   std::uint32_t room = receive_buffer_ > ready ? receive_buffer_ - ready : 0;
@@ -116,8 +121,11 @@ std::uint32_t Connection::window_to_offer() {
       edge - rcv_edge_ >= std::min<std::uint32_t>(receive_buffer_ / 2, mss_own_))
     rcv_edge_ = edge;
   const std::uint32_t window = rcv_edge_ > rcv_nxt_ ? rcv_edge_ - rcv_nxt_ : 0;
-  const std::uint32_t field = (window + (1u << rcv_scale_) - 1) >> rcv_scale_;
-  return std::min(field, 65'535u);
+  const std::uint32_t remainder_max = (1u << rcv_scale_) - 1;
+  const std::uint32_t rounded = (window + remainder_max) & ~remainder_max;
+  if (rounded > room + remainder_max || rounded >> rcv_scale_ > 65'535) return window >> rcv_scale_;
+  rcv_edge_ = later(rcv_edge_, rcv_nxt_ + rounded);
+  return rounded >> rcv_scale_;
 }
 
 // After a read: the peer is told when the window has at least doubled.

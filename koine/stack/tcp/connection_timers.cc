@@ -64,7 +64,6 @@ void Connection::on_repeat_timeout(Instant now) {
   if (state_ == State::syn_sent || state_ == State::syn_received) {
     if (syns_lost_ < 255) ++syns_lost_;
     syn_due_ = true;
-    ++environment_->counters.retransmitted;
     return;
   }
   if (!flight_ || flight_->scoreboard.empty()) return;

@@ -34,12 +34,15 @@ class ChallengeQuota {
 struct Counters {
   std::uint64_t segments_in = 0;
   std::uint64_t segments_out = 0;
-  std::uint64_t retransmitted = 0;  ///< segments sent again, of any reason
+  std::uint64_t retransmitted = 0;  ///< segments sent again for any reason, SYNs among them
   std::uint64_t fast_recoveries = 0;
   std::uint64_t timeouts = 0;  ///< RTO
   std::uint64_t tail_loss_probes = 0;
   std::uint64_t spurious_recoveries = 0;  ///< undone (Eifel or DSACK)
-  std::uint64_t out_of_order_in = 0;
+  std::uint64_t zero_windows_out = 0;     ///< segments that offered no room; SYN, FIN and RST aside
+  std::uint64_t out_of_order_in = 0;      ///< beyond a hole
+  std::uint64_t late_in = 0;              ///< new, and what follows it had come before
+  std::uint64_t duplicates_in = 0;        ///< nothing in them was new
   std::uint64_t challenges = 0;
   std::uint64_t window_probes = 0;
 };

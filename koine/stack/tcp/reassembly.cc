@@ -66,6 +66,14 @@ Reassembly::Outcome Reassembly::insert(Seq seq, Bytes data, std::size_t islands_
   return outcome;
 }
 
+bool Reassembly::has(Seq left, Seq right) const {
+  if (right <= nxt_) return true;
+  left = wire::later(left, nxt_);
+  const auto island = std::lower_bound(islands_.begin(), islands_.end(), right,
+                                       [](const Island& each, Seq at) { return each.right < at; });
+  return island != islands_.end() && island->left <= left;
+}
+
 std::size_t Reassembly::read(MutableBytes into) {
   const std::size_t count = std::min<std::size_t>(into.size(), ready_);
   if (count == 0) return 0;

@@ -31,6 +31,11 @@ class Reassembly {
   bool empty() const { return ready_ == 0 && islands_.empty(); }
   bool has_islands() const { return !islands_.empty(); }
 
+  /// Behind the last byte that has arrived.
+  Seq highest() const { return islands_.empty() ? nxt_ : islands_.back().right; }
+  /// All bytes of [left, right) have arrived.
+  bool has(Seq left, Seq right) const;
+
   struct Outcome {
     std::uint32_t advanced = 0;  ///< how far nxt() moved
     bool filled = false;         ///< a hole became smaller or vanished (RFC 5681, section 4.2)

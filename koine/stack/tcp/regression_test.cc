@@ -80,6 +80,41 @@ TEST(Regression, AMillionDuplicateAcksAreOnlyMany) {
   EXPECT_EQ(connection.state(), State::established);
 }
 
+// A window that is not a multiple of the scale's unit was offered rounded up, and the last bytes of
+// it were then refused until the reader came.
+TEST(Regression, EveryByteOfAnOfferedWindowIsTaken) {
+  Profile profile = linux_profile();
+  profile.receive_buffer_initial = profile.receive_buffer_max = 1'000'003;  // scale 4
+  profile.segments_per_ack = 1;
+  Environment environment(profile, 1);
+  Connection connection(environment, {.iss = {7}, .passive = true});
+  const Instant now{1000s};
+  Segment segment;
+  segment.header = {.seq = {99}, .flags = wire::tcp_syn, .window = 30'000};
+  segment.header.options.window_scale = 2;
+  connection.accept(segment, now);
+  const std::vector<std::byte> data(1'447);
+  std::uint32_t sent = 0;
+  std::uint32_t offered = 0;
+  for (int i = 0; i < 2'000; ++i) {
+    std::optional<wire::TcpHeader> answer;
+    while (const auto departure = connection.poll_transmit(now)) answer = departure->header;
+    if (answer && i > 1) {
+      ASSERT_EQ(answer->ack, wire::Seq{100} + sent);
+      offered = std::uint32_t{answer->window} << 4;
+      if (offered == 0) break;
+    }
+    segment.data = Bytes(data).first(i == 0 ? 0 : std::min<std::size_t>(data.size(), offered));
+    segment.header = {.seq = wire::Seq{100} + sent, .ack = {8}, .flags = wire::tcp_ack};
+    connection.input(segment, now);
+    sent += static_cast<std::uint32_t>(segment.data.size());
+    if (i == 0) offered = static_cast<std::uint32_t>(data.size());
+  }
+  EXPECT_EQ(offered, 0u);
+  EXPECT_GE(sent, 1'000'003u - 15);
+  EXPECT_LE(sent, 1'000'003u + 15);
+}
+
 // esp-idf 2425: both sides full, each finding the other's probe unacceptable.
 TEST(Regression, TwoFullEndsDoNotTalkForEver) {
   for (const bool with_data : {false, true}) {
