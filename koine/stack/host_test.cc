@@ -273,6 +273,88 @@ TEST_P(HostPair, FindsThePathMtuFromIcmp) {
   EXPECT_EQ(a.tcp_counters().timeouts, 0u);
 }
 
+// The MSS that is announced is what the own link carries; that of the path to the peer, once it is
+// known, bounds what is sent and says nothing about what may come.
+TEST_P(HostPair, AnnouncesWhatItsLinkCarries) {
+  Segment other;
+  Host& client_host = other.add({}, 1400);
+  Host& server_host = other.add();
+  ASSERT_TRUE(server_host.tcp_listen({{}, 80}, 5));
+  std::vector<std::uint16_t> announced;
+  other.tap = [&](const Segment::Frame& frame) {
+    const std::size_t headers = GetParam() ? 54 : 34;
+    if (frame[GetParam() ? 20 : 23] != std::byte{6}) return;
+    const auto view = wire::TcpView::of(Bytes(frame).subspan(headers));
+    if (view && view->header().flags.has(wire::tcp_syn))
+      announced.push_back(view->header().options.mss.value_or(0));
+  };
+  const SocketId client = client_host.tcp_connect({ip(2), 80}, other.now).value();
+  other.rest(100ms);
+  const auto headers = static_cast<std::uint16_t>(GetParam() ? 60 : 40);
+  EXPECT_EQ(announced, (std::vector<std::uint16_t>{static_cast<std::uint16_t>(1400 - headers),
+                                                   static_cast<std::uint16_t>(1500 - headers)}));
+  EXPECT_EQ(client_host.tcp(client)->send_mss(), 1400 - headers);
+}
+
+// smoltcp 518: a segment of another connection, or of none, moved a window. Whatever has another
+// address or port on either side changes nothing.
+TEST_P(HostPair, SegmentsOfOthersChangeNothing) {
+  const SocketId listener = b.tcp_listen({{}, 80}, 5).value();
+  const auto [client, server] = connected(listener, 80);
+  const auto [second, second_server] = connected(listener, 80);
+  ASSERT_TRUE(a.tcp_write(client, text(1000), net.now));
+  net.rest(100ms);
+  const IpPort from = *a.local(client);
+  const IpPort to = *a.remote(client);
+  const auto state = [&](Host& host, SocketId id) {
+    const tcp::Connection& it = *host.tcp(id);
+    return std::tuple(it.state(), it.snd_una().value, it.snd_nxt().value, it.snd_wnd(),
+                      it.rcv_nxt().value, it.rcv_wnd(), it.readable(), it.congestion_window());
+  };
+  const auto before =
+      std::tuple(state(a, client), state(b, server), state(a, second), state(b, second_server));
+  Prng chance(4);
+  for (int i = 0; i < 4'000; ++i) {
+    IpPort source = from;
+    IpPort target = to;
+    switch (chance.below(4)) {
+      case 0: source.port = static_cast<std::uint16_t>(1 + chance.below(1000)); break;
+      case 1: source.ip = ip(static_cast<unsigned>(3 + chance.below(90))); break;
+      case 2: target.port = static_cast<std::uint16_t>(81 + chance.below(1000)); break;
+      default: source.port = static_cast<std::uint16_t>(1001 + chance.below(1000)); break;
+    }
+    const auto near = [&](wire::Seq seq) {
+      return seq + static_cast<std::uint32_t>(chance.below(9));
+    };
+    wire::TcpHeader header{.source_port = source.port,
+                           .target_port = target.port,
+                           .seq = near(b.tcp(server)->rcv_nxt()),
+                           .ack = near(b.tcp(server)->snd_una()),
+                           .window = static_cast<std::uint16_t>(chance.below(3))};
+    header.flags.bits = static_cast<std::uint8_t>(chance.below(64));
+    Builder builder(text(chance.below(20)));
+    if (ip(1).is_v4()) {
+      builder.in(header, source.ip.v4(), target.ip.v4())
+          .in(wire::Ipv4Header{.source = source.ip.v4(),
+                               .target = target.ip.v4(),
+                               .protocol = wire::IpProtocol::tcp});
+    } else {
+      builder.in(header, source.ip.bits, target.ip.bits)
+          .in(wire::Ipv6Header{.source = source.ip.bits,
+                               .target = target.ip.bits,
+                               .protocol = wire::IpProtocol::tcp});
+    }
+    builder.in(wire::EthernetHeader{wire::Mac::of(2, 0, 0, 0, 0, 2),
+                                    wire::Mac::of(2, 0, 0, 0, 0, 99),
+                                    ip(1).is_v4() ? wire::EtherType::ipv4 : wire::EtherType::ipv6});
+    b.input(0, builder.bytes(), net.now);
+    net.rest(1ms);
+  }
+  EXPECT_EQ(before, std::tuple(state(a, client), state(b, server), state(a, second),
+                               state(b, second_server)));
+  EXPECT_EQ(b.counters().malformed, 0u);
+}
+
 // mtcp 102: nothing is left behind by many short connections, and no number is right twice.
 TEST_P(HostPair, ManyShortConnectionsLeaveNothing) {
   const SocketId listener = b.tcp_listen({{}, 80}, 100).value();
@@ -328,6 +410,21 @@ TEST(Routes, TheLongestPrefixDecides) {
   EXPECT_FALSE(routes.find(Segment::v6(1)));
   routes.remove(at("10.1.0.0"), 16);
   EXPECT_EQ(routes.find(at("10.1.2.4"))->nic, 2);
+}
+
+// smoltcp 965: who is talked to stays, however many others are asked for.
+TEST(NeighborCache, KeepsWhoIsInUseWhenItIsFull) {
+  Neighbors neighbors;
+  const Instant start(1s);
+  const wire::Mac friendly = wire::Mac::of(2, 0, 0, 0, 0, 1);
+  EXPECT_FALSE(neighbors.find(0, Segment::v4(1), start));
+  neighbors.learn(0, Segment::v4(1), friendly, false, true, start);
+  for (std::uint32_t i = 0; i < 5'000; ++i) {
+    const Instant now = start + i * 1ms;
+    EXPECT_EQ(neighbors.find(0, Segment::v4(1), now), friendly);
+    EXPECT_FALSE(neighbors.find(0, Ip(wire::Ipv4Address{0x0a01'0000 + i}), now));
+  }
+  EXPECT_LE(neighbors.size(), Neighbors::entries_max);
 }
 
 TEST(Icmp, ErrorsAreLimitedAndNeverAnswerErrors) {

@@ -62,6 +62,24 @@ TEST(Opening, RepeatsItsSynWithDoublingPausesAndGivesUp) {
   )");
 }
 
+// However often it has doubled, the pause is never longer than the profile's.
+TEST(Opening, TheSynAcksPausesGrowNoLongerThanTheLargest) {
+  EXPECT_SCRIPT(R"(
+    profile linux syn_retries=6 rto_max=3
+    listen
+    0   < SYN seq 0 win 1000 <mss 1000>
+    0   > SYN ACK seq 0 ack 1
+    1   > SYN ACK seq 0 ack 1
+    3   > SYN ACK seq 0 ack 1
+    6   > SYN ACK seq 0 ack 1
+    9   > SYN ACK seq 0 ack 1
+    12  > SYN ACK seq 0 ack 1
+    15  > SYN ACK seq 0 ack 1
+    99  quiet
+    +0  state CLOSED
+  )");
+}
+
 // RFC 9293, figure 8.
 TEST(Opening, TwoSynsThatCrossMakeOneConnection) {
   EXPECT_SCRIPT(R"(
@@ -142,6 +160,38 @@ TEST(Opening, AnswersOnlyTheOptionsThatThePeerHas) {
         if (scale) theirs += ", scale 3", ours += ", scale 8";
         EXPECT_SCRIPT("profile linux\n listen\n 0 < SYN seq 0 win 9000 <" + theirs +
                       ">\n 0 > SYN ACK seq 0 ack 1 win 64240 <" + ours + ">\n");
+      }
+}
+
+// smoltcp 995: whoever connects keeps to what the SYN-ACK agreed to, too.
+TEST(Opening, UsesOnlyTheOptionsThatTheAnswerHas) {
+  for (const bool sack : {false, true})
+    for (const bool stamps : {false, true})
+      for (const bool scale : {false, true}) {
+        std::string theirs = "mss 1012";
+        if (sack) theirs += ", sackok";
+        if (stamps) theirs += ", ts 7 0";
+        if (scale) theirs += ", scale 3";
+        std::string stamp = stamps ? "ts * 7" : "";
+        const std::string block = sack ? "sack 1001:2001" : "";
+        const std::string comma = stamps && sack ? ", " : "";
+        EXPECT_SCRIPT("profile linux quick=0\n" + std::string(R"(
+    0    connect
+    0    > SYN seq 0 <mss 1460, sackok, ts * none, scale 8>
+    0.1  < SYN ACK seq 0 ack 1 win 9000 <)") +
+                      theirs + R"(>
+    +0   > ACK seq 1 ack 1 win )" +
+                      (scale ? "251" : "64240") + " <" + stamp + R"(>
+    +0   window 9000
+    0.2  < ACK seq 1001 ack 1 win 9000 len 1000 <)" +
+                      (stamps ? "ts 8 0" : "") + R"(>
+    +0   > ACK seq 1 ack 1 <)" +
+                      stamp + comma + block + R"(>
+    +0   window )" + (scale ? "72000" : "9000") +
+                      R"(
+    +0   write 10
+    +0   > PSH ACK seq 1 len 10
+)");
       }
 }
 
@@ -273,6 +323,20 @@ TEST(Closing, HalfClosedStillReadsAndDelivers) {
     +0   > ACK seq 302 ack 402
     +0   read end
     +0   close
+    +0   state TIME-WAIT
+  )");
+}
+
+// shutdown() of the writing side first, close() before the peer has finished.
+TEST(Closing, FinishingFirstAndClosingLaterSendsOneFin) {
+  EXPECT_SCRIPT(plain + served + R"(
+    0.2  finish
+    +0   > FIN ACK seq 1 ack 1
+    0.3  < ACK seq 1 ack 2 win 30000
+    0.4  close
+    +0   state FIN-WAIT-2
+    0.5  < FIN ACK seq 1 ack 2 win 30000
+    +0   > ACK seq 2 ack 2
     +0   state TIME-WAIT
   )");
 }
@@ -507,6 +571,25 @@ TEST(Sack, BlocksThatMergeInAnyOrderRepairOnlyWhatIsMissing) {
   )");
 }
 
+// An ACK that was overtaken comes in the middle of a recovery and moves nothing back; what it
+// reports counts.
+TEST(Sack, AnOldAckInARecoveryStillReportsWhatArrived) {
+  EXPECT_SCRIPT("profile linux tlp=0\n" + served + "0.2 write 10000\n" + leaves(10, 1) + R"(
+    0.3  < ACK seq 1 ack 2001 win 30000
+    0.3  < ACK seq 1 ack 2001 win 30000 <sack 3001:4001>
+    0.3  < ACK seq 1 ack 2001 win 30000 <sack 3001:5001>
+    0.3  < ACK seq 1 ack 2001 win 30000 <sack 3001:6001>
+    0.3  > ACK seq 2001 len 1000
+    0.31 < ACK seq 1 ack 1001 win 100 <sack 7001:8001>
+    +0   window 30000
+    +0   unacked 8000
+    # The hole before the last report is older than it, and has had its time.
+    0.31 > ACK seq 6001 len 1000
+    0.4  < ACK seq 1 ack 10001 win 30000
+    9    quiet
+  )");
+}
+
 TEST(Sack, ReportsTheNewestBlockFirstAndDuplicatesOnce) {
   EXPECT_SCRIPT(plain + served + R"(
     0.2  < ACK seq 1001 ack 1 win 30000 len 1000
@@ -538,6 +621,24 @@ TEST(Dsack, ARetransmissionThatWasNeedlessIsUndone) {
     0.31 < ACK seq 1 ack 4001 win 30000
     0.4  < ACK seq 1 ack 4001 win 30000 <sack 1:1001>
     +0   cwnd 10000
+  )");
+}
+
+TEST(Dsack, TwoThatWereNeedlessAreUndoneWithTheSecondReport) {
+  EXPECT_SCRIPT("profile linux tlp=0\n" + served + "0.2 write 10000\n" + leaves(10, 1) + R"(
+    0.3  < ACK seq 1 ack 1 win 30000 <sack 2001:3001>
+    0.3  < ACK seq 1 ack 1 win 30000 <sack 2001:4001>
+    0.3  < ACK seq 1 ack 1 win 30000 <sack 2001:5001>
+    0.3  > ACK seq 1 len 1000
+    0.3  > ACK seq 1001 len 1000
+    +0   ssthresh 7000
+    0.31 < ACK seq 1 ack 5001 win 30000
+    0.4  < ACK seq 1 ack 5001 win 30000 <sack 1:1001>
+    +0   ssthresh 7000
+    0.41 < ACK seq 1 ack 5001 win 30000 <sack 1001:2001>
+    +0   cwnd 10000
+    0.42 < ACK seq 1 ack 10001 win 30000
+    9    quiet
   )");
 }
 
@@ -770,6 +871,19 @@ TEST(Timestamps, TheRecentOneFollowsTheLeftEdgeOnly) {
   )");
 }
 
+// RFC 7323, section 3.2: a reset SHOULD have one.
+TEST(Timestamps, AResetCarriesOneToo) {
+  EXPECT_SCRIPT(R"(
+    profile linux
+    listen
+    0    < SYN seq 0 win 30000 <mss 1000, ts 100 none>
+    0    > SYN ACK seq 0 ack 1 <mss 1460, ts 0 100>
+    0.1  < ACK seq 1 ack 1 win 30000 <ts 200 0>
+    0.2  abort
+    +0   > RST ACK seq 1 ack 1 <ts 200 200>
+  )");
+}
+
 TEST(Timestamps, WhatComesAgainIsAnsweredWithItsOwn) {
   EXPECT_SCRIPT(R"(
     profile linux quick=9
@@ -867,6 +981,18 @@ TEST(Windows, DataBeyondTheEdgeIsCut) {
     +0   read would block
     0.3  < ACK seq 9001 ack 1 win 30000 len 100
     +0   > ACK seq 1 ack 2001 win 2000
+  )");
+}
+
+// shadow 334: what lies beyond a hole was counted against the window, which shrank.
+TEST(Windows, DataOutOfOrderTakesNothingFromTheWindow) {
+  EXPECT_SCRIPT("profile linux quick=0 buffer=4000\n" + served + R"(
+    0.2  < ACK seq 1001 ack 1 win 30000 len 1000
+    +0   > ACK seq 1 ack 1 win 4000 <sack 1001:2001>
+    0.2  < ACK seq 3001 ack 1 win 30000 len 1000
+    +0   > ACK seq 1 ack 1 win 4000 <sack 3001:4001 1001:2001>
+    0.3  < ACK seq 1 ack 1 win 30000 len 1000
+    +0   > ACK seq 1 ack 2001 win 2000 <sack 3001:4001>
   )");
 }
 

@@ -14,7 +14,7 @@ std::optional<Departure> Connection::poll_transmit(Instant now) {
     if (!reset_due_) return std::nullopt;
     reset_due_ = false;
     Departure reset;
-    reset.header = TcpHeader{.seq = snd_nxt_, .ack = rcv_nxt_, .flags = tcp_rst | tcp_ack};
+    reset.header = header_for(tcp_rst, snd_nxt_, now);
     return departed(reset);
   }
   if (state_ == State::syn_sent || state_ == State::syn_received) return syn_to_send(now);

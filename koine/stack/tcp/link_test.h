@@ -23,6 +23,7 @@ struct PathOptions {
   double duplicate = 0;
   double reorder = 0;
   Duration reorder_by = 5ms;
+  std::uint16_t mss = 1460;
 };
 
 class TwoEnds {
@@ -43,6 +44,7 @@ class TwoEnds {
       opening.iss = {static_cast<std::uint32_t>(chance_())};
       opening.timestamp_offset = static_cast<std::uint32_t>(chance_());
       opening.passive = i == 1;
+      opening.mss = path.mss;
       ends_.push_back(
           std::make_unique<Connection>(environments_[static_cast<std::size_t>(i)], opening));
     }
@@ -87,6 +89,9 @@ class TwoEnds {
     flush();
     return true;
   }
+
+  /// Time passes in which nothing happens.
+  void rest_until(Instant at) { now_ = std::max(now_, at); }
 
   void deliver(const Packet& packet) {
     Connection& target = end(packet.to);

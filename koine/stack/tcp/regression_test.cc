@@ -115,6 +115,107 @@ TEST(Regression, EveryByteOfAnOfferedWindowIsTaken) {
   EXPECT_LE(sent, 1'000'003u + 15);
 }
 
+// gVisor 1398, 5984: a reader of small pieces does not make small segments.
+TEST(Regression, TinyReadsDoNotMakeTinySegments) {
+  Profile small = linux_profile();
+  small.receive_buffer_initial = small.receive_buffer_max = 8000;
+  TwoEnds ends(1, {}, linux_profile(), small);
+  int segments = 0;
+  ends.drop = [&](const TwoEnds::Packet& packet, std::uint64_t) {
+    if (packet.to == 1 && !packet.data.empty()) ++segments;
+    return false;
+  };
+  ends.connect();
+  const std::vector<std::byte> data(100'000);
+  std::size_t written = 0;
+  std::size_t read = 0;
+  const Instant until = ends.now() + 60s;
+  while (read < data.size() && ends.now() < until) {
+    if (const auto taken = ends.end(0).write_now(Bytes(data).subspan(written), ends.now()))
+      written += *taken;
+    std::byte some[100];
+    if (const auto got = ends.end(1).read_now(some, ends.now())) read += *got;
+    ends.flush();
+    // 100 bytes every millisecond, and what happens until then.
+    const Instant next = ends.now() + 1ms;
+    while (ends.step(next)) {
+    }
+    ends.rest_until(next);
+  }
+  EXPECT_EQ(read, data.size());
+  EXPECT_LT(segments, 2 * 100'000 / 1448);
+}
+
+// gVisor 6113: where the round trip is next to nothing, a stream stopped.
+TEST(Regression, ARoundTripOfNothingStopsNothing) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    TwoEnds ends(seed, {.delay = 0ns, .loss = seed % 2 == 0 ? 0.0 : 0.02, .reorder_by = 1ns});
+    ends.path().reorder = seed % 3 == 0 ? 0.05 : 0.0;
+    Transfer transfer(ends, 0, 300'000);
+    ends.connect();
+    const Instant until = ends.now() + 60s;
+    while (!transfer.ended() && (transfer.turn() ? (ends.flush(), true) : ends.step(until))) {
+    }
+    EXPECT_TRUE(transfer.done()) << seed;
+  }
+}
+
+// gVisor 11198: an acknowledgment that came in a large segment was overlooked. Segments of 60 000
+// bytes stand for those that a NIC puts together: the streams both ways are the same.
+TEST(Regression, AcknowledgmentsInLargeSegmentsCount) {
+  for (const std::uint16_t mss : {std::uint16_t{1460}, std::uint16_t{60'000}}) {
+    TwoEnds ends(3, {.delay = 1ms, .loss = 0.01, .mss = mss});
+    std::uint64_t bare = 0;
+    ends.drop = [&](const TwoEnds::Packet& packet, std::uint64_t) {
+      bare += packet.data.empty() ? 1 : 0;
+      return false;
+    };
+    Transfer there(ends, 0, 3'000'000);
+    Transfer back(ends, 1, 3'000'000);
+    ends.connect();
+    const Instant until = ends.now() + 60s;
+    while (!(there.ended() && back.ended())) {
+      const bool did = there.turn();
+      if (back.turn() || did) {
+        ends.flush();
+      } else if (!ends.step(until)) {
+        break;
+      }
+    }
+    EXPECT_TRUE(there.done() && back.done()) << mss;
+    for (const Instant rest = ends.now() + 5s; ends.step(rest);) {
+    }
+    EXPECT_EQ(ends.end(0).unacknowledged() + ends.end(1).unacknowledged(), 0u) << mss;
+    // Most acknowledgments travel with data.
+    EXPECT_LT(bare, ends.packets() / 2) << mss;
+  }
+}
+
+// mbed-os 4140: what was sent again at another size than before got stuck.
+TEST(Regression, SegmentsMayChangeTheirSizeInFlight) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    TwoEnds ends(seed, {.delay = 5ms, .bits_per_second = 20'000'000, .loss = 0.02});
+    Prng chance(seed);
+    std::uint16_t path = 1460;
+    ends.drop = [&](const TwoEnds::Packet& packet, std::uint64_t) {
+      if (packet.to == 0) return false;
+      if (chance.chance(0.01)) {
+        path = static_cast<std::uint16_t>(500 + chance.below(961));
+        if (chance.chance(0.5)) ends.end(0).path_grew(path);
+      }
+      if (packet.data.size() + packet.header.options.size() <= path) return false;
+      ends.end(0).path_shrank(path, packet.header.seq, ends.now());  // what a router would say
+      return true;
+    };
+    Transfer transfer(ends, 0, 1'000'000);
+    ends.connect();
+    const Instant until = ends.now() + 120s;
+    while (!transfer.ended() && (transfer.turn() ? (ends.flush(), true) : ends.step(until))) {
+    }
+    EXPECT_TRUE(transfer.done()) << seed;
+  }
+}
+
 // esp-idf 2425: both sides full, each finding the other's probe unacceptable.
 TEST(Regression, TwoFullEndsDoNotTalkForEver) {
   for (const bool with_data : {false, true}) {

@@ -170,6 +170,8 @@ class Script {
         profile_.syn_retries = profile_.syn_ack_retries = static_cast<std::uint8_t>(number);
       else if (key == "rto_min")
         profile_.rto_min = duration_of(value);
+      else if (key == "rto_max")
+        profile_.rto_max = duration_of(value);
       else if (key == "send_buffer")
         profile_.send_buffer_max = number;
       else if (key == "keep_idle")
