@@ -254,7 +254,7 @@ class Conversation {
     }
   }
 
-  std::string said() const {
+  std::string said() {
     std::string text;
     for (const Bytes frame : frames_in(connection_.output()))
       text += (text.empty() ? "" : " / ") + meaning(frame);

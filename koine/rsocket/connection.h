@@ -7,11 +7,17 @@
 //   - calls tick() when next_deadline() has come.
 //
 // Nothing in it grows without a bound. What the peer can make us keep is bounded by the limits in
-// ConnectionOptions; what waits to be sent is bounded because next() and open() answer would_block,
-// and because wants_input() is false, while more than `output_bytes_max` waits: a peer that never
-// reads is not listened to either, until it is taken for dead. What breaks the protocol ends the
-// stream or the connection, with the error that the specification asks for, and what it asks to
-// ignore is counted and ignored.
+// ConnectionOptions; what waits to be sent is bounded because next() and open() answer would_block
+// while more than `output_bytes_max` waits, and because wants_input() is false while so much of it
+// is answers to what the peer did: a peer that never reads is not listened to either, until it is
+// taken for dead. Messages of ours are no reason not to listen: the peer may be waiting as well.
+// What breaks the protocol ends the stream or the connection, with the error that the specification
+// asks for, and what it asks to ignore is counted and ignored.
+//
+// With `resume` it is a session that outlives its transport. When that is lost, detach() is told;
+// streams, and what is sent meanwhile, wait. The client calls resume() on a new transport, the
+// server resumed() with the RESUME that another Connection has received there, and all goes on
+// where it was. What has no position is not sent again: KEEPALIVE, LEASE, METADATA_PUSH.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +29,7 @@
 #include "koine/base/time.h"
 #include "koine/rsocket/frame.h"
 #include "koine/rsocket/metadata.h"
+#include "koine/rsocket/resume.h"
 #include "koine/rsocket/streams.h"
 
 namespace koine::rsocket {
@@ -56,6 +63,19 @@ struct ConnectionOptions {
   /// open() without a lease: would_block until one comes, or fail with exhausted.
   bool lease_wait = true;
 
+  /// Client: ask in SETUP for a session that can be resumed, and know it again by this token: 1 to
+  /// 65535 bytes that nobody can guess. Server: serve such clients; then the token is the client's.
+  bool resume = false;
+  std::string resume_token = {};
+
+  /// A session waits so long for its next connection.
+  Duration session = 60s;
+
+  /// While so much was sent that the peer is not known to have, it is asked, and no message is
+  /// taken. A peer that does not say what it has is sent more, and if it comes back for what is no
+  /// longer here, the session is refused.
+  std::size_t retained_bytes_max = std::size_t{1} << 20;
+
   /// Requests of one side that are open at a time. One more of the peer's is answered with
   /// REJECTED, one more of ours would block.
   std::size_t requests_max = 1024;
@@ -67,8 +87,8 @@ struct ConnectionOptions {
   /// Messages of the peer's that are not complete, all together.
   std::size_t partial_bytes_max = std::size_t{4} << 20;
 
-  /// While more waits to be sent, no message is taken and no input wanted. What can wait is this,
-  /// one message, and a few bytes for each open stream.
+  /// While more waits to be sent no message is taken, and while more of it is answers no input
+  /// wanted. What can wait is twice this, one message, and a few bytes for each open stream.
   std::size_t output_bytes_max = std::size_t{64} << 10;
 
   /// Messages leave in frames of at most so many bytes, 64 or more.
@@ -79,7 +99,10 @@ struct ConnectionOptions {
 struct Event {
   enum class Kind : std::uint8_t {
     none,
-    setup,      ///< server: the client is welcome, unless refuse() is called now
+    setup,      ///< server: the client is welcome, unless abort() is called now
+    resume,     ///< server, before SETUP: a client wants to go on; see asked()
+    resumed,    ///< client: the session goes on
+    lost,       ///< of a session: the transport is dead; detach() and go on with another
     request,    ///< a new one: `type`, `payload`, and for channels `is_last`
     next,       ///< an item; `is_last` if no further one comes
     completed,  ///< the peer sends no more items
@@ -121,13 +144,19 @@ class Connection {
   /// A larger frame has no place here. Framing that fails is to be told with abort().
   std::size_t frame_bytes_max_in() const;
 
-  /// False while too much waits to be sent: give it no frames then.
-  bool wants_input() const { return waiting() < options_.output_bytes_max; }
+  /// False while too many answers wait to be sent: give it no frames then.
+  bool wants_input() const { return answers_ < options_.output_bytes_max; }
 
   // Out.
 
   /// What waits to be sent, frames behind their length prefixes. Lent until the next call.
-  Bytes output() const { return Bytes(out_).subspan(sent_); }
+  Bytes output();
+
+  /// False while open(), next() and push() would block because too much waits.
+  bool takes_messages() const {
+    return waiting() < options_.output_bytes_max &&
+           (is_silent_ || retained_.size() < options_.retained_bytes_max);
+  }
 
   /// The first `count` bytes of it are sent.
   void sent(std::size_t count);
@@ -172,6 +201,27 @@ class Connection {
   /// Items that may be sent there now.
   std::uint32_t may_send(std::uint32_t id);
 
+  // Resuming.
+
+  /// Both sides have agreed that the session can outlive its transport, and it goes on.
+  bool is_resumable() const { return is_resumable_ && is_going(); }
+  bool is_detached() const { return state_ == State::detached; }
+
+  /// The transport is gone: from now on nothing is in output() and receive() ignores what it is
+  /// given. False, and nothing is changed, if the session cannot go on without it.
+  bool detach(Instant now);
+
+  /// Client, detached: begins on a new transport, with RESUME in output(). What comes is `resumed`,
+  /// or `closed` with Fault::refused if the server does not know the session any more.
+  void resume(Instant now);
+
+  /// Server: what the client asked for that wants to go on. The token is lent until the next call.
+  const Resume& asked() const { return asked_; }
+
+  /// Server, detached or not: goes on, on the transport on which `asked` came. False if it cannot:
+  /// then the client is to be told REJECTED_RESUME there, and this session to be aborted.
+  bool resumed(const Resume& asked, Instant now);
+
   // The connection.
 
   /// Allows the peer `requests` for `time`, whole milliseconds, instead of what it was allowed
@@ -201,6 +251,7 @@ class Connection {
   }
 
   /// Of the client's SETUP, at both sides.
+  const std::string& resume_token() const { return options_.resume_token; }
   std::string_view metadata_mime_type() const { return options_.metadata_mime_type; }
   std::string_view data_mime_type() const { return options_.data_mime_type; }
 
@@ -211,11 +262,12 @@ class Connection {
   };
   const Counts& counts() const { return counts_; }
 
-  /// Bytes kept for the peer: what waits to be sent, and messages in fragments.
-  std::size_t bytes_kept() const { return waiting() + partial_bytes_; }
+  /// Bytes kept for the peer: what waits to be sent, or may have to be sent again, and messages in
+  /// fragments.
+  std::size_t bytes_kept() const { return waiting() + partial_bytes_ + retained_.size(); }
 
  private:
-  enum class State : std::uint8_t { awaiting_setup, open, over };
+  enum class State : std::uint8_t { awaiting_setup, open, detached, resuming, over };
 
   static constexpr std::size_t error_text_bytes_max = 1024;  // of what an ERROR says
 
@@ -239,7 +291,9 @@ class Connection {
   Event take_request(std::uint32_t id, const Request& request, Instant now);
   Event take_next(std::uint32_t id, const Next& next);
   Event take_lease(const Lease& lease, Instant now);
-  Event take_resume();
+  Event take_resume(const Resume* resume);
+  void learn(const KeepAlive& keepalive);
+  Event take_while_resuming(const Frame& frame, Instant now);
   Event take_failure(std::uint32_t id, const Failure& failure);
   Event take_cancel(std::uint32_t id);
   Event take_request_n(std::uint32_t id, std::uint32_t n);
@@ -258,12 +312,16 @@ class Connection {
   Event about(const OpenStream& stream, Event::Kind kind) const;
 
   void renew_lease(Instant now);
+  void retain();
+  void go_on(Instant now);
+  void answered(std::size_t before) { answers_ += out_.size() - before; }
   void forget(OpenStream& stream);
   bool forget_if_over(OpenStream& stream);
   void over_if_closing();
   void allow_more(std::uint32_t& permits, std::uint32_t n);
   std::uint32_t unused_id();
   bool is_of_peer(std::uint32_t id) const { return (id % 2 == 1) == (side_ == Side::server); }
+  bool is_going() const { return state_ != State::awaiting_setup && state_ != State::over; }
   std::size_t waiting() const { return out_.size() - sent_; }
 
   ConnectionOptions options_;
@@ -278,9 +336,19 @@ class Connection {
   std::size_t ours_ = 0;    // open streams that we requested
   std::size_t theirs_ = 0;  // and the peer
   std::size_t partial_bytes_ = 0;
-  std::size_t sent_ = 0;  // of out_
+  std::size_t sent_ = 0;     // of out_
+  std::size_t answers_ = 0;  // of what waits, at most: what the peer has caused
   ByteVector out_;
   FrameWriter writer_{out_};
+  bool is_resumable_ = false;
+  bool is_asked_ = false;          // the peer is to say what it has
+  bool is_silent_ = false;         // and does not
+  std::size_t retained_upto_ = 0;  // of out_
+  std::uint64_t received_ = 0;     // our position in what the peer sends
+  Retained retained_;
+  ByteVector greeting_;  // RESUME, while it is all that may be sent
+  Instant detached_{};   // since when
+  Resume asked_;
   Streams streams_;
   Permits our_lease_;    // what we may request
   Permits their_lease_;  // what the peer may

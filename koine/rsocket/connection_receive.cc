@@ -14,13 +14,22 @@ using Kind = Event::Kind;
 
 Event Connection::receive(Bytes frame, Instant now) {
   if (whole_) whole_.reset();
-  if (state_ == State::over) return {};
+  if (state_ == State::over || state_ == State::detached) return {};
   ++counts_.frames;
   const auto parsed = parse_frame(frame);
-  if (state_ == State::open) heard_ = now;
-  if (!parsed) return take_mistake(frame, parsed.error());
-  Event event = take(*parsed, now);
+  if (state_ == State::resuming) {
+    if (parsed) return take_while_resuming(*parsed, now);
+    return end(ErrorCode::connection_error, Fault::malformed, parsed.error().reason);
+  }
+  if (state_ == State::open) {
+    heard_ = now;
+    if (is_resumable_ && frame.size() >= header_bytes && has_position(frame))
+      received_ += frame.size();
+  }
+  const std::size_t before = out_.size();
+  Event event = parsed ? take(*parsed, now) : take_mistake(frame, parsed.error());
   if (needs_leases_ && state_ == State::open) renew_lease(now);
+  answered(before);
   return event;
 }
 
@@ -34,7 +43,7 @@ Event Connection::take_mistake(Bytes frame, const Mistake& mistake) {
   }
   if (mistake.is_ignored()) return ignore();
   if (mistake.stream_id == 0) {
-    if (mistake.code == ErrorCode::rejected_resume) return take_resume();
+    if (mistake.code == ErrorCode::rejected_resume) return take_resume(nullptr);
     if (mistake.code == ErrorCode::invalid_setup) return ignore();  // a second one
     return end(mistake.code, Fault::malformed, mistake.reason);
   }
@@ -53,8 +62,7 @@ Event Connection::take(const Frame& frame, Instant now) {
   if (state_ == State::awaiting_setup) {
     if (const auto* setup = std::get_if<rsocket::Setup>(&frame.body))
       return take_setup(*setup, now);
-    if (std::holds_alternative<Resume>(frame.body))
-      return end(ErrorCode::rejected_resume, Fault::unsupported, "resuming is not served here");
+    if (const auto* resume = std::get_if<Resume>(&frame.body)) return take_resume(resume);
     return end(ErrorCode::invalid_setup, Fault::malformed, "the first frame is not SETUP");
   }
   const std::uint32_t id = frame.stream_id;
@@ -67,7 +75,10 @@ Event Connection::take(const Frame& frame, Instant now) {
   if (std::holds_alternative<Cancel>(frame.body)) return take_cancel(id);
   if (const auto* failure = std::get_if<Failure>(&frame.body)) return take_failure(id, *failure);
   if (const auto* keepalive = std::get_if<KeepAlive>(&frame.body)) {
-    if (keepalive->respond) static_cast<void>(writer_.keepalive({.data = keepalive->data}));
+    if (keepalive->respond) {
+      static_cast<void>(writer_.keepalive({.last_position = received_, .data = keepalive->data}));
+    }
+    if (is_resumable_) learn(*keepalive);
     return {};
   }
   if (const auto* lease = std::get_if<Lease>(&frame.body)) return take_lease(*lease, now);
@@ -77,15 +88,8 @@ Event Connection::take(const Frame& frame, Instant now) {
     if (!extension->can_ignore)
       return end(ErrorCode::connection_error, Fault::malformed, "an extension that is not known");
   }
-  if (std::holds_alternative<Resume>(frame.body)) return take_resume();
+  if (const auto* resume = std::get_if<Resume>(&frame.body)) return take_resume(resume);
   return ignore();  // SETUP, RESUME_OK: section "Handling the Unexpected"
-}
-
-/// Section "Resume Operation": it has no place behind SETUP, and none at a client.
-Event Connection::take_resume() {
-  if (side_ == Side::client) return ignore();
-  return end(ErrorCode::connection_error, Fault::malformed,
-             "RESUME on a connection that has begun");
 }
 
 /// The last one holds, also if it allows nothing any more.
@@ -99,13 +103,17 @@ Event Connection::take_lease(const Lease& lease, Instant now) {
 Event Connection::take_setup(const rsocket::Setup& setup, Instant now) {
   if (setup.major != version_major || setup.minor != version_minor)
     return end(ErrorCode::invalid_setup, Fault::unsupported, "only version 1.0 is served here");
-  if (setup.resume_token)
+  if (setup.resume_token && !options_.resume)
     return end(ErrorCode::rejected_setup, Fault::unsupported, "resuming is not served here");
+  if (setup.resume_token && setup.resume_token->empty())
+    return end(ErrorCode::invalid_setup, Fault::malformed, "the resume token is empty");
   if (setup.lease && !options_.lease)
     return end(ErrorCode::unsupported_setup, Fault::unsupported, "leases are not served here");
   state_ = State::open;
   heard_ = now;
   needs_leases_ = setup.lease;
+  is_resumable_ = setup.resume_token.has_value();
+  if (is_resumable_) options_.resume_token = as_text(*setup.resume_token);
   options_.keepalive = std::chrono::milliseconds(setup.keepalive_ms);
   options_.lifetime = std::chrono::milliseconds(setup.lifetime_ms);
   options_.metadata_mime_type = setup.metadata_mime_type;

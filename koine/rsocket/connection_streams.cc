@@ -8,13 +8,13 @@ namespace koine::rsocket {
 
 Result<std::uint32_t> Connection::open(const Request& request, void* owner, Instant now) {
   constexpr const char* operation = "request";
-  if (state_ != State::open || is_closing()) return fail(Fault::closed, operation);
+  if (!is_going() || is_closing()) return fail(Fault::closed, operation);
   if (request.payload.size() > options_.message_bytes_max) {
     return std::unexpected(Error(Fault::over_limit, operation)
                                .with_note("a message has at most " +
                                           std::to_string(options_.message_bytes_max) + " bytes"));
   }
-  if (!wants_input() || ours_ >= options_.requests_max) return fail(Fault::would_block);
+  if (!takes_messages() || ours_ >= options_.requests_max) return fail(Fault::would_block);
   if (needs_leases_ && !our_lease_.allows(now)) {
     if (options_.lease_wait) return fail(Fault::would_block);
     return std::unexpected(Error(Fault::exhausted, operation).with_note("no lease"));
@@ -50,14 +50,13 @@ std::uint32_t Connection::unused_id() {
 Result<void> Connection::next(std::uint32_t id, const Payload& payload, bool is_last) {
   constexpr const char* operation = "send item";
   OpenStream* const stream = streams_.find(id);
-  if (state_ != State::open || stream == nullptr || !stream->sending)
-    return fail(Fault::closed, operation);
+  if (!is_going() || stream == nullptr || !stream->sending) return fail(Fault::closed, operation);
   if (payload.size() > options_.message_bytes_max) {
     return std::unexpected(Error(Fault::over_limit, operation)
                                .with_note("a message has at most " +
                                           std::to_string(options_.message_bytes_max) + " bytes"));
   }
-  if (stream->may_send == 0 || !wants_input()) return fail(Fault::would_block);
+  if (stream->may_send == 0 || !takes_messages()) return fail(Fault::would_block);
   is_last = is_last || stream->type == FrameType::request_response;
   const Next item{.complete = is_last, .next = true, .payload = payload};
   if (auto written = writer_.next(id, item, options_.frame_bytes_max); !written) return written;
@@ -71,23 +70,29 @@ Result<void> Connection::next(std::uint32_t id, const Payload& payload, bool is_
 
 void Connection::complete(std::uint32_t id) {
   OpenStream* const stream = streams_.find(id);
-  if (state_ != State::open || stream == nullptr || !stream->sending) return;
+  if (!is_going() || stream == nullptr || !stream->sending) return;
+  const std::size_t before = out_.size();
   static_cast<void>(writer_.next(id, {.complete = true}, options_.frame_bytes_max));
+  answered(before);
   stream->sending = false;
   forget_if_over(*stream);
 }
 
 void Connection::fail_stream(std::uint32_t id, ErrorCode code, std::string_view text) {
   OpenStream* const stream = streams_.find(id);
-  if (state_ != State::open || stream == nullptr) return;
+  if (!is_going() || stream == nullptr) return;
+  const std::size_t before = out_.size();
   writer_.error(id, code, text.substr(0, error_text_bytes_max));
+  answered(before);
   forget(*stream);
 }
 
 void Connection::cancel(std::uint32_t id) {
   OpenStream* const stream = streams_.find(id);
-  if (state_ != State::open || stream == nullptr || !stream->receiving) return;
+  if (!is_going() || stream == nullptr || !stream->receiving) return;
+  const std::size_t before = out_.size();
   writer_.cancel(id);
+  answered(before);
   if (stream->is_ours) {
     forget(*stream);
     return;
@@ -100,11 +105,13 @@ void Connection::cancel(std::uint32_t id) {
 
 void Connection::request_more(std::uint32_t id, std::uint32_t n) {
   OpenStream* const stream = streams_.find(id);
-  if (state_ != State::open || stream == nullptr || !stream->receiving || n == 0) return;
+  if (!is_going() || stream == nullptr || !stream->receiving || n == 0) return;
   if (!has_items(stream->type)) return;
   n = std::min(n, request_n_max);
   allow_more(stream->may_receive, n);
+  const std::size_t before = out_.size();
   writer_.request_n(id, n);
+  answered(before);
 }
 
 /// Section "Flow Control": what is requested adds up, and the most that can be written is no limit.

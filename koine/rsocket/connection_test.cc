@@ -14,9 +14,9 @@ namespace {
 
 std::string words(const Event& event) {
   using Kind = Event::Kind;
-  static constexpr const char* names[] = {"",          "setup",  "request",   "next",
-                                          "completed", "failed", "cancelled", "requested",
-                                          "pushed",    "leased", "closing",   "closed"};
+  static constexpr const char* names[] = {
+      "",       "setup",     "resume",    "resumed", "lost",   "request", "next",  "completed",
+      "failed", "cancelled", "requested", "pushed",  "leased", "closing", "closed"};
   if (event.kind == Kind::none) return event.is_over ? "(over)" : "";
   std::string text = names[static_cast<int>(event.kind)];
   if (event.stream_id != 0) text += " " + std::to_string(event.stream_id);
@@ -475,6 +475,22 @@ TEST(RsocketConnection, TakesNothingInWhileNothingGoesOut) {
   talk.connection.sent(talk.connection.output().size());
   EXPECT_TRUE(talk.connection.wants_input());
   EXPECT_TRUE(talk.ask(FrameType::request_response, "a"));
+}
+
+TEST(RsocketConnection, GoesOnListeningWhileItsOwnMessagesWait) {
+  Talk talk(Side::server, {.output_bytes_max = 100});
+  talk.hear("00000001 1800 00000002");
+  const std::string large(10'000, 'x');
+  EXPECT_TRUE(talk.connection.next(1, {as_bytes(large), {}}, false));
+  EXPECT_FALSE(talk.connection.takes_messages());
+  EXPECT_EQ(talk.connection.next(1, {as_bytes(large), {}}, false).error(), Fault::would_block);
+  EXPECT_TRUE(talk.connection.wants_input()) << "the peer may be waiting for the same";
+  const std::string ping = "00000000 0c80 0000000000000000 '" + std::string(60, 'p') + "'";
+  talk.hear(ping);
+  talk.hear(ping);
+  EXPECT_FALSE(talk.connection.wants_input()) << "it has to be answered too often";
+  talk.connection.sent(talk.connection.output().size());
+  EXPECT_TRUE(talk.connection.wants_input());
 }
 
 // Keepalive.

@@ -3,8 +3,8 @@
 // Whatever the frames: what is kept is bounded, no stream outlives the limit, what is said parses,
 // nobody hears of a stream that is not open, and a connection that is over stays so.
 //
-// Input: one byte for the side, then for each step one byte for what happens and, for a frame, one
-// for its size and the frame. Limits are small so that they are met.
+// Input: one byte for the side, leases and resuming, then for each step one byte for what happens
+// and, for a frame, one for its size and the frame. Limits are small so that they are met.
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -21,12 +21,19 @@ constexpr std::size_t message_bytes_max = 200;
 constexpr std::size_t partial_bytes_max = 300;
 constexpr std::size_t output_bytes_max = 600;
 constexpr std::size_t requests_max = 4;
+constexpr std::size_t retained_bytes_max = 400;
 
 class Story {
  public:
-  Story(Side side, bool lease)
-      : connection_(side,
+  Story(Side side, bool lease, bool resume)
+      : side_(side),
+        connection_(side,
                     {.lease = lease,
+                     .lease_requests = 2,
+                     .lease_wait = false,
+                     .resume = resume,
+                     .resume_token = "token",
+                     .retained_bytes_max = retained_bytes_max,
                      .requests_max = requests_max,
                      .message_bytes_max = message_bytes_max,
                      .partial_bytes_max = partial_bytes_max,
@@ -68,15 +75,21 @@ class Story {
         obey(connection_.tick(now_));
         break;
       default:
-        if (what % 3 == 0) connection_.close();
+        if (what % 7 == 0) connection_.close();
+        if (what % 7 == 1) static_cast<void>(connection_.push(payload.data));
+        if (what % 7 >= 2 && what % 7 < 4) static_cast<void>(connection_.detach(now_));
+        if (what % 7 >= 4) come_back(what);
     }
   }
 
   void check() {
-    // One message, fragmented, beyond the bound; a few bytes for each stream's end; one SETUP.
-    KOINE_CHECK(connection_.bytes_kept() <=
-                output_bytes_max + partial_bytes_max + 4 * message_bytes_max + 2048);
+    // One message, fragmented, beyond each bound; a few bytes for each stream's end; one SETUP; and
+    // what may have to be sent again, which waits a second time when it is.
+    constexpr std::size_t retained = retained_bytes_max + message_bytes_max + 2 * output_bytes_max;
+    KOINE_CHECK(connection_.bytes_kept() <= 2 * output_bytes_max + partial_bytes_max +
+                                                4 * message_bytes_max + 2 * retained + 2048);
     KOINE_CHECK(connection_.streams() <= 2 * requests_max);
+    if (connection_.is_detached()) KOINE_CHECK(connection_.output().empty());
     for (const std::uint32_t id : open_) {
       if (!connection_.is_open(id)) gone_.insert(id);
     }
@@ -92,10 +105,21 @@ class Story {
   }
 
  private:
+  /// A new transport, and at a server positions that may be lies.
+  void come_back(unsigned what) {
+    connection_.resume(now_);
+    if (side_ == Side::client) return;
+    const Resume asked{.token = as_bytes("token"),
+                       .last_received = what >> 3,
+                       .first_available = what % 7 == 5 ? what : 0};
+    if (!connection_.resumed(asked, now_)) connection_.abort(ErrorCode::rejected_resume, "no");
+  }
+
   void obey(const Event& event) {
     using Kind = Event::Kind;
     if (event.kind == Kind::none || event.stream_id == 0) {
       if (event.kind == Kind::closed) KOINE_CHECK(connection_.is_over());
+      if (event.kind == Kind::lost) KOINE_CHECK(connection_.detach(now_));
       return;
     }
     KOINE_CHECK(event.payload.size() <= message_bytes_max);
@@ -113,6 +137,7 @@ class Story {
   }
 
   Instant now_{};
+  Side side_;
   Connection connection_;
   std::set<std::uint32_t> open_;  // as the user knows
   std::set<std::uint32_t> gone_;
@@ -125,7 +150,7 @@ class Story {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   Bytes rest = std::as_bytes(std::span(data, size));
-  Story story(data[0] % 2 == 0 ? Side::server : Side::client, data[0] % 4 >= 2);
+  Story story(data[0] % 2 == 0 ? Side::server : Side::client, data[0] % 4 >= 2, data[0] % 8 >= 4);
   rest = rest.subspan(1);
   while (rest.size() >= 2) {
     const auto step = std::to_integer<unsigned>(rest[0]);
