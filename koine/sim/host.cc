@@ -29,9 +29,12 @@ BlockPool& Host::blocks() { return world_.blocks(); }
 
 // Programs.
 
-void Host::run(Program program) {
+void Host::run(Program program) { add(std::move(program), false); }
+
+void Host::add(Program program, bool is_service) {
   programs_.push_back(std::make_unique<Running>());
   programs_.back()->program = std::move(program);
+  programs_.back()->is_service = is_service;
   if (is_up()) start(*programs_.back());
 }
 
@@ -56,8 +59,9 @@ bool Host::look_after_programs() {
 }
 
 bool Host::finished() const {
-  return std::ranges::all_of(programs_,
-                             [](const auto& running) { return running->over && !running->error; });
+  return std::ranges::all_of(programs_, [](const auto& running) {
+    return (running->over || running->is_service) && !running->error;
+  });
 }
 
 std::optional<Error> Host::error() const {

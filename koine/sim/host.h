@@ -85,6 +85,10 @@ class Host : public Node, private Peripheral {
   /// All of them but loopback, IPv4 before IPv6.
   std::vector<IpAddress> addresses() const;
 
+  /// Whom it asks about names, in this order, instead of those of the world; none: nobody, and no
+  /// name is found.
+  void use_name_servers(std::vector<Address> servers) { name_servers_ = std::move(servers); }
+
   // Mishaps. Not to be called by the host's own programs.
 
   /// The power fails. Programs, connections and caches are gone, and the peers are told nothing.
@@ -153,6 +157,7 @@ class Host : public Node, private Peripheral {
   };
   struct Running {
     Program program;
+    bool is_service = false;                  // it never ends, and nobody waits for that
     std::unique_ptr<Started<Io<void>>> task;  // null: it is over, or the machine is down
     bool over = false;
     std::optional<Error> error;
@@ -167,6 +172,7 @@ class Host : public Node, private Peripheral {
   Instant next_deadline() override;
 
   void boot();
+  void add(Program program, bool is_service);
   void start(Running& running);
   bool transmit();
   bool tell_users();
@@ -195,6 +201,7 @@ class Host : public Node, private Peripheral {
   std::size_t open_sockets_ = 0;
   std::deque<std::pair<std::size_t, Frame>> ring_;
   std::vector<std::unique_ptr<Running>> programs_;
+  std::optional<std::vector<Address>> name_servers_;
   Frame room_;
 };
 

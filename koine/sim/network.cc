@@ -1,4 +1,5 @@
 // What the programs of a simulated host may ask of its network.
+#include "koine/sim/resolver.h"
 #include "koine/sim/sockets.h"
 #include "koine/sim/world.h"
 
@@ -80,6 +81,11 @@ Result<std::unique_ptr<Datagram>> HostNetwork::bind(const Endpoint& at, const Li
 }
 
 Io<std::vector<IpAddress>> HostNetwork::resolve(std::string name) {
+  auto servers = host_.name_servers_.value_or(host_.world_.name_servers());
+  if (!servers.empty() || host_.name_servers_) {
+    auto resolving = sim::resolve(*this, std::move(name), std::move(servers));
+    co_return co_await resolving;
+  }
   if (auto address = parse_ip(name)) co_return std::vector<IpAddress>{*address};
   auto addresses = host_.world_.addresses_of(name);
   if (addresses.empty()) {

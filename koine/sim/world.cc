@@ -204,12 +204,27 @@ void World::add_name(std::string_view name, std::vector<IpAddress> addresses) {
 }
 
 std::vector<IpAddress> World::addresses_of(std::string_view name) const {
+  if (name.ends_with('.')) name.remove_suffix(1);
   const std::string lower = lower_case(name);
   if (lower == "localhost") return {loopback_v6, loopback_v4};  // RFC 6761, section 6.3
   if (const auto added = names_.find(lower); added != names_.end()) return added->second;
   const auto node = named_.find(lower);
   const auto* const host = node == named_.end() ? nullptr : dynamic_cast<const Host*>(node->second);
   return host == nullptr ? std::vector<IpAddress>{} : host->addresses();
+}
+
+void World::dns(Host& server, const NameServerOptions& options) {
+  name_servers_.emplace_back(&server, options.port);
+  server.add([this, options](Network& network) { return serve_names(network, *this, options); },
+             true);
+}
+
+std::vector<Address> World::name_servers() const {
+  std::vector<Address> servers;
+  for (const auto& [host, port] : name_servers_)
+    if (const auto addresses = host->addresses(); !addresses.empty())
+      servers.emplace_back(addresses.front(), port);
+  return servers;
 }
 
 void World::after(Duration delay, Function<void()> act) {

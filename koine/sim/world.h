@@ -27,6 +27,7 @@
 #include "koine/sim/frame.h"
 #include "koine/sim/host.h"
 #include "koine/sim/link.h"
+#include "koine/sim/name_server.h"
 #include "koine/sim/router.h"
 #include "koine/sim/segment.h"
 #include "koine/sim/switch.h"
@@ -63,11 +64,16 @@ class World {
   Link& link(Node& a, Node& b, const LinkOptions& options = {});
   Link& link(Node& a, Node& b, const LinkOptions& a_to_b, const LinkOptions& b_to_a);
 
-  /// A further name for the addresses, as a DNS would have it.
+  /// A further name for the addresses.
   void add_name(std::string_view name, std::vector<IpAddress> addresses);
 
-  /// What that name means to everybody; none if it is unknown.
+  /// What that name means; none if it is unknown. A final dot changes nothing.
   std::vector<IpAddress> addresses_of(std::string_view name) const;
+
+  /// Has `server` answer for these names (DNS: name_server.h). From now on every host that was not
+  /// told otherwise (Host::use_name_servers) asks it, over the network, with all that can happen
+  /// there; several are asked in turn. In a world without any, names are known to all at once.
+  void dns(Host& server, const NameServerOptions& options = {});
 
   // Time.
 
@@ -103,6 +109,7 @@ class World {
   Timeline& timeline() { return timeline_; }
   FramePool& frames() { return frames_; }
   BlockPool& blocks() { return blocks_; }
+  std::vector<Address> name_servers() const;
 
  private:
   class Script;
@@ -124,6 +131,7 @@ class World {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<std::string, Node*, std::less<>> named_;
   std::map<std::string, std::vector<IpAddress>, std::less<>> names_;
+  std::vector<std::pair<const Host*, std::uint16_t>> name_servers_;  // and their ports
   std::vector<std::unique_ptr<Link>> links_;
   std::map<std::string, int> link_names_;
   std::unique_ptr<Capture> capture_;
