@@ -187,9 +187,9 @@ int serve(const ServeWords& words) {
   // A command would inherit the raised limit, and select(2) in it might not bear that.
   if (!runs_command) raise_descriptor_limit();
   Log log(words.json);
-  Service service =
-      runs_command ? Service(Command{words.command}) : service_named(words.what, words.is_public);
-  const auto counts = serve_until_told(urls, std::move(service), options_from(words, log));
+  Served served =
+      runs_command ? Served(Command{words.command}) : service_named(words.what, words.is_public);
+  const auto counts = serve_until_told(urls, std::move(served), options_from(words, log));
   if (!counts) return complain(counts.error());
   log.finished(*counts);
   return counts->cut > 0 ? exit_cut_short : exit_ok;

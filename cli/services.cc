@@ -91,7 +91,7 @@ const std::vector<std::string>& service_names() {
   return names;
 }
 
-Service service_named(std::string_view name, bool is_public) {
+Served service_named(std::string_view name, bool is_public) {
   if (name == "discard") return {Handler(discard), DatagramHandler(no_answer)};
   if (name == "chargen") return {Handler(chargen), answering(some_characters, is_public)};
   if (name == "daytime") {

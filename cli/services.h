@@ -18,7 +18,7 @@ const std::vector<std::string>& service_names();
 /// The one with that name. Datagrams are answered to loopback peers only, unless `is_public`: two
 /// echoes that face each other never stop, and chargen sends more than it was sent, to whoever is
 /// named as the sender.
-Service service_named(std::string_view name, bool is_public);
+Served service_named(std::string_view name, bool is_public);
 
 /// RFC 864, "ASCII characters": line `number` of the pattern, 72 characters, CR and LF.
 std::string chargen_line(std::size_t number);

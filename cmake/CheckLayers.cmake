@@ -7,8 +7,8 @@
 #   them; a *_test file may also use X's TEST_LINKS;
 # - the front door, koine/koine.h, is for programs: nothing below it includes it;
 # - a header of ours is included as "koine/...", from the root, never relative to the file;
-# - a header includes nothing foreign: only ours, the C++ and C standard's, and the system's. The one
-#   exception is for those who write tests with GoogleTest, and nothing of ours includes it.
+# - a header includes nothing foreign: only ours, the C++ and C standard's, and the system's; those
+#   that programs include by choice (see below) also what they are about.
 # Each violation is one line, `file:line: what (why)`; any makes the script fail.
 cmake_minimum_required(VERSION 3.25)
 
@@ -23,8 +23,11 @@ set(system_headers
     utime utmpx wchar wordexp assert ctype math inttypes)
 # Parts of the C++ standard's headers, with their reason where they are included.
 list(APPEND system_headers bits/chrono)
-set(headers_for_gtest koine/sim/test_seed.h)
 set(system_folders asm linux net netinet sys)
+
+# Headers that bring a library of others to whoever includes them; nothing of ours does.
+set(foreign_in_koine/rsocket/json.h nlohmann/json.hpp)
+set(foreign_in_koine/sim/test_seed.h gtest/gtest.h)  # for tests with GoogleTest
 
 # All that may be included from the folder, into `out`.
 function(reachable out)
@@ -48,8 +51,8 @@ function(judge out header quoted file layer allowed)
       string(REPLACE ";" ", " words "${allowed}")
       set(why "koine/${layer} may include only: ${words}")
     endif()
-    if(header IN_LIST headers_for_gtest AND NOT file MATCHES "_test\\.(h|cc)$")
-      set(why "only tests have GoogleTest")
+    if(DEFINED foreign_in_${header} AND NOT file MATCHES "_test\\.(h|cc)$")
+      set(why "it brings ${foreign_in_${header}}, which only programs and tests choose")
     endif()
   elseif(header MATCHES "^koine/")
     if(NOT "koine" IN_LIST allowed)
@@ -60,8 +63,8 @@ function(judge out header quoted file layer allowed)
   elseif(file MATCHES "\\.h$" AND NOT file MATCHES "_test\\.h$" AND header MATCHES "[./]")
     string(REGEX REPLACE "\\.h$" "" stem "${header}")
     string(REGEX MATCH "^[^/]+" top "${header}")
-    if(header STREQUAL "gtest/gtest.h" AND file IN_LIST headers_for_gtest)
-      # its users have it
+    if(DEFINED foreign_in_${file} AND header IN_LIST foreign_in_${file})
+      set(why "")
     elseif(NOT header MATCHES "\\.h$" OR
        NOT (stem IN_LIST system_headers OR (top IN_LIST system_folders AND header MATCHES "/")))
       set(why "a foreign header stays in a .cc file")

@@ -51,29 +51,29 @@ struct Command {
 ///
 /// Functions and lambdas fit as they are: `serve("tcp://:7000", echo)`. A lambda that is a
 /// coroutine may use its captures, since the service keeps it as long as any connection.
-struct Service {
+struct Served {
   template <class Connection>
     requires std::is_convertible_v<Connection, Handler>
-  Service(Connection connection) : on_connection(std::move(connection)) {}  // NOLINT
+  Served(Connection connection) : on_connection(std::move(connection)) {}  // NOLINT
 
   /// One handler for each datagram.
   template <class EachDatagram>
     requires std::is_convertible_v<EachDatagram, DatagramHandler>
-  Service(EachDatagram datagram) : on_datagram(std::move(datagram)) {}  // NOLINT
+  Served(EachDatagram datagram) : on_datagram(std::move(datagram)) {}  // NOLINT
 
   /// One for each peer that sends datagrams.
   template <class EachPeer>
     requires std::is_convertible_v<EachPeer, ConversationHandler>
-  Service(EachPeer peer) : on_conversation(std::move(peer)) {}  // NOLINT
+  Served(EachPeer peer) : on_conversation(std::move(peer)) {}  // NOLINT
 
-  Service(Handler connection, DatagramHandler datagram)
+  Served(Handler connection, DatagramHandler datagram)
       : on_connection(std::move(connection)), on_datagram(std::move(datagram)) {}
-  Service(Handler connection, ConversationHandler peer)
+  Served(Handler connection, ConversationHandler peer)
       : on_connection(std::move(connection)), on_conversation(std::move(peer)) {}
 
   /// A command for each connection, as inetd(8) has it. Whatever ServeOptions::concurrency says, it
   /// is a process; limits of time and bytes do not reach into it.
-  Service(Command line) : command(std::move(line.words)) {}  // NOLINT
+  Served(Command line) : command(std::move(line.words)) {}  // NOLINT
 
   Handler on_connection;
   DatagramHandler on_datagram;
@@ -116,14 +116,14 @@ struct ServeOptions {
 /// It takes these signals over while it runs; threads that were started before should have them
 /// blocked. The soft limit on descriptors is raised as far as the connections need it and the hard
 /// limit allows.
-Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Service service,
+Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Served served,
                                       ServeOptions options = {});
 
 /// Exit status of serve() when connections had to be cut (EX_TEMPFAIL of sysexits.h).
 inline constexpr int exit_cut = 75;
 
 /// The same as the body of main(): prints what went wrong. 0, exit_cut, or 1 if it could not serve.
-int serve(std::string_view endpoint, Service service, ServeOptions options = {});
+int serve(std::string_view endpoint, Served served, ServeOptions options = {});
 
 /// Runs a program's story on the kernel's network until it ends. Its answer, as an exit status: 0,
 /// or 1 with the error printed.

@@ -48,7 +48,7 @@ void allow_descriptors(const ServeOptions& options) {
 /// What is to be done. Threads that could not be stopped may outlive all else here, so it is
 /// shared.
 struct Job {
-  Service service;
+  Served served;
   ServeOptions options;
 
   /// The options of one of `servers` servers that together keep the limits.
@@ -70,7 +70,7 @@ struct Job {
 
 Handler connection_handler(const std::shared_ptr<const Job>& job) {
   return [job](std::unique_ptr<Stream> stream) {
-    return job->service.on_connection(std::move(stream));
+    return job->served.on_connection(std::move(stream));
   };
 }
 
@@ -126,7 +126,7 @@ class Elsewhere final : public Workers {
 class Commands final : public Workers {
  public:
   Commands(os::Reactor& reactor, const std::shared_ptr<const Job>& job, Duration drain_quiet)
-      : reactor_(reactor), command_(job, &job->service.command), drain_quiet_(drain_quiet) {}
+      : reactor_(reactor), command_(job, &job->served.command), drain_quiet_(drain_quiet) {}
 
   Io<void> serve(std::unique_ptr<Stream> stream) override {
     return os::serve_with_command(reactor_, std::move(stream), command_, drain_quiet_, orders_);
@@ -156,14 +156,14 @@ struct Hall {
     datagrams->cut();
   }
 
-  const Service& service;
+  const Served& served;
   std::unique_ptr<Server> connections;
   std::unique_ptr<DatagramServer> datagrams;
   Event told;                    // where to listen, or that there is nothing to do
   std::vector<Endpoint> places;  // there
 };
 
-Hall::Hall(os::Shard& shard, const std::shared_ptr<const Job>& job) : service(job->service) {
+Hall::Hall(os::Shard& shard, const std::shared_ptr<const Job>& job) : served(job->served) {
   const auto options = [&] {
     ServerOptions made = job->server_options(shard.number, job->options.shards);
     if (job->options.on_error) {
@@ -173,7 +173,7 @@ Hall::Hall(os::Shard& shard, const std::shared_ptr<const Job>& job) : service(jo
     }
     return made;
   };
-  if (!service.command.empty()) {
+  if (!served.command.empty()) {
     ServerOptions made = options();
     auto workers = std::make_shared<Commands>(shard.reactor, job, made.drain_quiet);
     connections = std::make_unique<Server>(shard.network, std::move(workers), std::move(made));
@@ -183,14 +183,14 @@ Hall::Hall(os::Shard& shard, const std::shared_ptr<const Job>& job) : service(jo
     auto workers = std::make_shared<Elsewhere>(shard.reactor, job);
     connections = std::make_unique<Server>(shard.network, std::move(workers), options());
   }
-  if (service.on_conversation) {
+  if (served.on_conversation) {
     ConversationHandler handler = [job](std::unique_ptr<Conversation> peer) {
-      return job->service.on_conversation(std::move(peer));
+      return job->served.on_conversation(std::move(peer));
     };
     datagrams = std::make_unique<DatagramServer>(shard.network, std::move(handler), options());
   } else {
     DatagramHandler handler = [job](const DatagramRequest& request) {
-      return job->service.on_datagram(request);
+      return job->served.on_datagram(request);
     };
     datagrams = std::make_unique<DatagramServer>(shard.network, std::move(handler), options());
   }
@@ -202,8 +202,8 @@ Result<Endpoint> Hall::listen(const Endpoint& at) {
       at.transport() == Transport::inherited || at.transport() == Transport::systemd;
   const bool is_datagram =
       at.transport() == Transport::udp || at.transport() == Transport::unix_datagram;
-  const bool serves_datagrams = service.on_datagram || service.on_conversation;
-  const bool serves_connections = service.on_connection || !service.command.empty();
+  const bool serves_datagrams = served.on_datagram || served.on_conversation;
+  const bool serves_connections = served.on_connection || !served.command.empty();
   if (!is_datagram && serves_connections) {
     auto real = connections->listen(at);
     if (real || !unknown || !serves_datagrams || real.error() != Fault::unsupported) return real;
@@ -218,15 +218,15 @@ Result<Endpoint> Hall::listen(const Endpoint& at) {
 /// others where to listen, hears the signals and passes them on.
 class Serving {
  public:
-  Serving(const std::vector<std::string>& endpoints, Service service, ServeOptions options)
+  Serving(const std::vector<std::string>& endpoints, Served served, ServeOptions options)
       : endpoints_(endpoints),
-        job_(std::make_shared<const Job>(std::move(service), std::move(options))),
+        job_(std::make_shared<const Job>(std::move(served), std::move(options))),
         seats_(job_->options.shards) {}
 
   Result<ServerCounts> run() {
     const ServeOptions& options = job_->options;
     // A command would inherit the limit, and select(2) in it might not bear it.
-    if (job_->service.command.empty()) allow_descriptors(options);
+    if (job_->served.command.empty()) allow_descriptors(options);
     // Before there are threads, so that no signal finds one that would let it end the process.
     const os::BlockedSignals blocked({SIGTERM, SIGINT, SIGUSR1});
     auto shards = os::Shards::make(
@@ -427,15 +427,15 @@ class Serving {
 
 }  // namespace
 
-Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Service service,
+Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Served served,
                                       ServeOptions options) {
   options.shards = std::max<std::size_t>(options.shards, 1);
-  return Serving(endpoints, std::move(service), std::move(options)).run();
+  return Serving(endpoints, std::move(served), std::move(options)).run();
 }
 
-int serve(std::string_view endpoint, Service service, ServeOptions options) {
+int serve(std::string_view endpoint, Served served, ServeOptions options) {
   const auto counts =
-      serve_until_told({std::string(endpoint)}, std::move(service), std::move(options));
+      serve_until_told({std::string(endpoint)}, std::move(served), std::move(options));
   if (!counts) {
     print(stderr, "koine: " + to_string(counts.error()) + "\n");
     return EXIT_FAILURE;

@@ -40,7 +40,7 @@ constexpr bool follows_forks = true;
 using Visit = Function<Io<void>(Network&, const Endpoint&)>;
 
 /// What came of it.
-struct Served {
+struct Outcome {
   ServerCounts counts;
   std::vector<std::string> errors;  // of connections
 };
@@ -48,10 +48,10 @@ struct Served {
 void tell_to_drain() { ::kill(::getpid(), SIGTERM); }  // blocked everywhere: the server hears it
 
 /// Serves `service` while a client pays its visit, then tells it to drain; unless the client did.
-Served serve_during(std::vector<std::string> at, Service service, ServeOptions options, Visit visit,
-                    bool client_tells = false) {
+Outcome serve_during(std::vector<std::string> at, Served service, ServeOptions options, Visit visit,
+                     bool client_tells = false) {
   const os::BlockedSignals blocked({SIGTERM});
-  Served served;
+  Outcome served;
   std::mutex mutex;
   std::thread client;
   options.on_error = [&](const std::string&, const Error& error) {
@@ -276,7 +276,7 @@ TEST(Serve, LosesNothingThatItAcceptedWhenItDrainsUnderLoad) {
 }
 
 TEST(Serve, TellsWhatIsWrongWithAnEndpointOrAService) {
-  const auto why = [](std::vector<std::string> at, Service service, ServeOptions options = {}) {
+  const auto why = [](std::vector<std::string> at, Served service, ServeOptions options = {}) {
     const auto counts = serve_until_told(at, std::move(service), std::move(options));
     return counts ? "no error" : to_string(counts.error());
   };

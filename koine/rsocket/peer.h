@@ -1,7 +1,7 @@
 // Peer: one end of an RSocket connection over a Stream. It asks, and it answers with a Service.
 //
-//     auto peer = co_await attempt(rsocket::connect(network, "rsocket+tcp://10.0.0.2:7001"));
-//     Message sum = co_await attempt(within(200ms, peer->call("add", "2 3")));
+//     koine::Peer peer = co_await attempt(dial(network, "rsocket+tcp://10.0.0.2:7001"));
+//     Sum sum = co_await attempt(within(200ms, peer.call<Sum>("add", Add{2, 3})));
 //
 // A Peer belongs to the loop it was made on, and outlives its calls and flows. Destroying it drops
 // the connection and cancels its handlers; close() lets what is open end first.
@@ -20,8 +20,10 @@
 #include "koine/async/scope.h"
 #include "koine/base/function.h"
 #include "koine/base/list.h"
-#include "koine/base/ring.h"
+#include "koine/rsocket/call.h"
 #include "koine/rsocket/connection.h"
+#include "koine/rsocket/flow.h"
+#include "koine/rsocket/request.h"
 #include "koine/rsocket/service.h"
 #include "koine/transport/network.h"
 #include "koine/transport/reader.h"
@@ -36,117 +38,28 @@ struct PeerOptions {
 
   /// Fire-and-forget handlers that run at a time; a message more is dropped, and counted.
   std::size_t fires_max = 256;
+
+  /// Bytes of the requests whose handlers run. One request more is answered with REJECTED.
+  std::size_t requests_bytes_max = std::size_t{16} << 20;
+
+  /// Bytes of items that have come and nobody has taken yet, of all flows together. The flow whose
+  /// item is one too many ends with Fault::over_limit.
+  std::size_t items_bytes_max = std::size_t{16} << 20;
+
+  /// A handler of a call, or of a message without an answer, that takes longer is cancelled; its
+  /// caller hears CANCELED. A caller may allow it less.
+  Duration handler_time_max = 60s;
+
+  /// The same for a stream or channel on which no item has moved for so long.
+  Duration quiet_max = 10min;
 };
 
-/// Who hears of a stream. lost() is the last, when the connection is over.
-class StreamOwner {
- public:
-  virtual void hear(const Event& event) = 0;
-  virtual void lost(const Error& error) = 0;
+struct StreamOptions {
+  /// Items that the peer may send in advance, at least 1.
+  std::uint32_t window = 16;
 
- protected:
-  ~StreamOwner() = default;
-};
-
-class Peer;
-
-/// `Message answer = co_await attempt(peer.call("add", "2 3"))`. Destroying it cancels the request.
-///
-/// Errors carry the peer's words as their note. REJECTED is Fault::refused: the peer did not
-/// process it, and asking again is safe. CANCELED is cancelled, INVALID malformed, any other
-/// system.
-class [[nodiscard]] Call final : public Runnable, public CoAwait<Call>, private StreamOwner {
- public:
-  Call(Peer& peer, std::string_view route, Bytes data) : peer_(&peer), route_(route), data_(data) {}
-  Call(Call&&) = default;
-  ~Call();
-
-  bool ready();
-  std::coroutine_handle<> start(Completion completion);
-  Result<Message>&& take() { return std::move(answer_); }
-  Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
-  const Awaited* awaited() const noexcept { return this; }
-  void run() override;
-  Activity activity() const override { return {"call", std::string(route_)}; }
-
- private:
-  bool begin();
-  void hear(const Event& event) override;
-  void lost(const Error& error) override;
-  void over(Result<Message> answer);
-
-  Peer* peer_;
-  std::string_view route_;
-  Bytes data_;
-  std::uint32_t id_ = 0;
-  bool is_over_ = false;
-  Completion completion_;
-  Result<Message> answer_{std::unexpect, Fault::would_block};
-};
-
-/// The items of one stream, in either direction.
-class Flow final : private StreamOwner {
- public:
-  Flow(const Flow&) = delete;
-  Flow& operator=(const Flow&) = delete;
-  /// Ours: cancels it if it is not over.
-  ~Flow();
-
-  class [[nodiscard]] Take final : public Trying<Take, std::optional<Message>> {
-   public:
-    explicit Take(Flow& flow) : flow_(flow) {}
-    Result<std::optional<Message>> attempt_once() { return flow_.take_now(); }
-    void park() { flow_.takeable_.join(*this); }
-    Activity activity() const override { return {"take item", flow_.route_}; }
-
-   private:
-    Flow& flow_;
-  };
-
-  class [[nodiscard]] Send final : public Trying<Send, void> {
-   public:
-    Send(Flow& flow, Bytes data) : flow_(flow), data_(data) {}
-    Result<void> attempt_once() { return flow_.send_now({data_, {}}); }
-    void park() { flow_.sendable().join(*this); }
-    Activity activity() const override { return {"send item", flow_.route_}; }
-
-   private:
-    Flow& flow_;
-    Bytes data_;
-  };
-
-  /// `while (auto item = co_await attempt(flow.next()))`: nothing once the peer has completed.
-  Take next() { return Take(*this); }
-
-  /// `co_await attempt(flow.send("one"))`: waits until the peer has requested it and there is room;
-  /// the data is lent so long. Fault::closed if the peer wants no more.
-  Send send(std::string_view data) { return {*this, as_bytes(data)}; }
-  Send send(Bytes data) { return {*this, data}; }
-
-  /// No more items of ours follow.
-  void complete();
-
- private:
-  friend class Peer;
-  friend class Handling;
-  Flow(Peer& peer, std::string route, std::uint32_t window)
-      : peer_(peer), route_(std::move(route)), items_(window) {}
-
-  Result<std::optional<Message>> take_now();
-  Result<void> send_now(const Payload& payload);
-  WaitList& sendable();
-  void hear(const Event& event) override;
-  void lost(const Error& error) override;
-
-  Peer& peer_;
-  std::string route_;
-  std::uint32_t id_ = 0;     // 0 once it is over
-  std::uint32_t taken_ = 0;  // and not requested again
-  bool is_ended_ = false;    // the peer sends no more
-  std::optional<Error> error_;
-  Ring<Message> items_;
-  WaitList takeable_;
-  WaitList requested_;
+  /// The peer is told that it has so long for all of it, and gives up when it has passed.
+  std::optional<Duration> timeout = {};
 };
 
 class Handling;
@@ -156,25 +69,39 @@ class Peer {
  public:
   /// Takes over `stream`, whose other end has connected to us or we to it. `service`, if any, is
   /// lent as long as the peer lives.
-  Peer(std::unique_ptr<Stream> stream, Side side, const Service* service, PeerOptions options = {});
+  Peer(std::unique_ptr<Stream> stream, Side side = Side::client,  // NOLINT: a connection is a peer
+       const Service* service = nullptr, PeerOptions options = {});
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   ~Peer();
 
-  /// Route and data are lent until it is over.
-  Call call(std::string_view route, std::string_view data) {
-    return {*this, route, as_bytes(data)};
+  /// One request for one answer: see call.h. `call<void>` waits until the peer has done it.
+  template <class T = Message, class Request>
+  Call<T> call(std::string_view route, Request&& request) {
+    return {*this, route, encoded(std::forward<Request>(request))};
   }
-  Call call(std::string_view route, Bytes data) { return {*this, route, data}; }
 
-  /// Sends a message that nobody answers; waits while there is no room.
-  Io<void> fire(std::string route, std::string data);
+  /// Sends a message that nobody answers; waits while there is no room. It may get lost with the
+  /// connection.
+  template <Encodable Request>
+  Io<void> fire(std::string_view route, const Request& request) {
+    return fire_encoded(std::string(route), Encoded(request).owned());
+  }
 
-  /// Asks for items, `window` in advance (at least 1).
-  Io<std::unique_ptr<Flow>> stream(std::string route, std::string data, std::uint32_t window = 16);
+  /// Asks for items.
+  template <class T = Message, Encodable Request>
+  Io<Source<T>> stream(std::string_view route, const Request& request, StreamOptions options = {}) {
+    return open_as<Source<T>>(open_flow(FrameType::request_stream, std::string(route),
+                                        Encoded(request).owned(), options));
+  }
 
-  /// The same in both directions; `data` is the first item.
-  Io<std::unique_ptr<Flow>> channel(std::string route, std::string data, std::uint32_t window = 16);
+  /// Items in both directions, of which `first` is ours.
+  template <class In = Message, class Out = std::string_view>
+  Io<Channel<In, Out>> channel(std::string_view route, const std::type_identity_t<Out>& first,
+                               StreamOptions options = {}) {
+    return open_as<Channel<In, Out>>(
+        open_flow(FrameType::request_channel, std::string(route), Encoded(first).owned(), options));
+  }
 
   /// Opens and accepts no more requests; run() ends when those that are open have.
   void close();
@@ -182,16 +109,22 @@ class Peer {
   /// Waits until the connection is over: success if it ended in peace.
   Io<void> run();
 
+  /// False once nothing more can be asked.
+  bool is_open() const {
+    return !is_ending_ && !connection_.is_over() && !connection_.is_closing();
+  }
+
   const Connection& connection() const { return connection_; }
-  std::uint64_t fires_dropped() const { return fires_dropped_; }
   std::size_t handlers() const { return running_; }
+  std::uint64_t fires_dropped() const { return fires_dropped_; }
+  /// Handlers that took too long.
+  std::uint64_t timed_out() const { return timed_out_; }
 
  private:
-  friend class Call;
+  friend class AnyCall;
   friend class Flow;
   friend class Handling;
   class Opening;
-  class Reply;
   class Room;
 
   class Ticker final : public Timer {
@@ -210,7 +143,6 @@ class Peer {
    private:
     Peer& peer_;
   };
-
   class Ender final : public Runnable {
    public:
     explicit Ender(Peer& peer) : peer_(peer) {}
@@ -220,19 +152,33 @@ class Peer {
     Peer& peer_;
   };
 
-  Io<void> read();
-  Io<std::unique_ptr<Flow>> open_flow(FrameType type, std::string route, std::string data,
-                                      std::uint32_t window);
-  Result<std::uint32_t> open(FrameType type, std::string_view route, Bytes data, std::uint32_t n,
-                             StreamOwner* owner);
-  void obey(const Event& event);
+  template <class Made>
+  static Io<Made> open_as(Io<std::unique_ptr<Flow>> opening) {
+    auto flow = co_await opening;
+    if (!flow) co_return std::unexpected(std::move(flow.error()));
+    co_return Made(std::move(*flow));
+  }
+
+  // Asking.
+  Io<void> fire_encoded(std::string route, Encoded request);
+  Io<std::unique_ptr<Flow>> open_flow(FrameType type, std::string route, Encoded request,
+                                      StreamOptions options);
+  Result<std::uint32_t> open(FrameType type, const RequestHead& head, const Payload& request,
+                             std::uint32_t n, StreamOwner* owner);
+  void wake_opener() { openers_.wake_one(loop_); }
+
+  // Answering.
   void answer(const Event& event);
+  void ended(Handling& handling);
+
+  // The connection.
+  Io<void> read();
+  void obey(const Event& event);
   void tick();
   void arm();
   void write();
   void end(std::optional<Error> error);
   void finish();
-  void ended(Handling& handling);
 
   Loop& loop_;
   std::unique_ptr<Stream> stream_;
@@ -243,24 +189,28 @@ class Peer {
   Ticker ticker_{*this};
   Writer writer_{*this};
   Ender ender_{*this};
-  WaitList room_;  // who waits for output to leave, or for a request to end
+  WaitList openers_;      // who waits to request; one is woken when there may be room, and wakes
+                          // the next
+  WaitList output_room_;  // who waits for output to leave
   koine::Event over_;
   bool is_ending_ = false;
   std::optional<Error> error_;
   List<Handling, InPeer> handlings_;
   std::size_t running_ = 0;
   std::size_t fires_ = 0;
+  std::size_t requests_bytes_ = 0;  // of handlings_
+  std::size_t items_bytes_ = 0;     // of all flows
   std::uint64_t fires_dropped_ = 0;
+  std::uint64_t timed_out_ = 0;
   Scope reading_;
 };
 
-/// Connects to `url` ("rsocket+tcp://host:port") and introduces itself. `service` answers what the
-/// other side asks, and is lent as long as the peer lives.
+/// Connects to `url` ("rsocket+tcp://host:port", "rsocket+unix:/path") and introduces itself.
+/// `service` answers what the other side asks, and is lent as long as the peer lives.
 Io<std::unique_ptr<Peer>> connect(Network& network, std::string url, PeerOptions options = {},
                                   const Service* service = nullptr);
 
-/// The handler of a koine::Server: serves each connection with `service`, which is kept.
-Function<Io<void>(std::unique_ptr<Stream>)> handler(std::shared_ptr<const Service> service,
-                                                    PeerOptions options = {});
+/// The handler of a koine::Server or koine::serve(): answers on each connection with `service`.
+Function<Io<void>(std::unique_ptr<Stream>)> handler(Service service, PeerOptions options = {});
 
 }  // namespace koine::rsocket

@@ -6,57 +6,24 @@
 #include <string>
 
 #include "koine/async/sleep.h"
-#include "koine/async/within.h"
 #include "koine/os/network.h"
 #include "koine/os/reactor.h"
+#include "koine/rsocket/pair_test.h"
 #include "koine/rsocket/stories_test.h"
 #include "koine/rsocket/words_test.h"
-#include "koine/transport/memory_test.h"
 
 namespace koine::rsocket {
 namespace {
 
-/// A client and a server that are connected, in virtual time.
-class Pair {
+/// A pair that tells the stories.
+class StoryPair : private stories::Log, public Pair {
  public:
-  explicit Pair(PeerOptions options = {}) : network(time.loop()) {
-    const Loop::Entered entered(time.loop());
-    auto listener = std::move(*network.listen(*parse_endpoint("tcp://127.0.0.1:0"), {}));
-    auto ours = std::move(*network.connect_now(loopback_v4, *listener->endpoint().address()));
-    auto theirs = std::move(*listener->accept_now());
-    client.emplace(std::move(ours), Side::client, &log.service, options);
-    server.emplace(std::move(theirs), Side::server, &log.service, options);
-    memory::settle(time);
-  }
-  ~Pair() {
-    const Loop::Entered entered(time.loop());
-    client.reset();
-    server.reset();
-    memory::settle(time);
-  }
-
-  /// What `op` answers; the error's words if it fails.
-  template <class Op>
-  std::string answer(Op op) {
-    auto result = time.finish(std::move(op));
-    if (!result) return "never";
-    if (!*result) return to_string(result->error());
-    if constexpr (std::is_same_v<std::remove_reference_t<decltype(**result)>, Message>) {
-      return (*result)->data;
-    } else {
-      return "";
-    }
-  }
-
-  VirtualTime time;
-  memory::MemoryNetwork network;
-  stories::Log log;
-  std::optional<Peer> client;
-  std::optional<Peer> server;
+  explicit StoryPair(PeerOptions options = {}) : Pair(stories::Log::service, std::move(options)) {}
+  const stories::Log& log() const { return *this; }
 };
 
 TEST(RsocketPeer, CallsInBothDirections) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", "hello"))), "hello");
   EXPECT_EQ(pair.answer(within(1s, pair.server->call("echo", "world"))), "world");
   EXPECT_EQ(pair.client->connection().streams(), 0u);
@@ -64,13 +31,13 @@ TEST(RsocketPeer, CallsInBothDirections) {
 }
 
 TEST(RsocketPeer, CarriesMessagesLargerThanAFrameAndTheWindow) {
-  Pair pair;
+  StoryPair pair;
   const std::string large(700'000, 'x');
   EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", large))), large);
 }
 
 TEST(RsocketPeer, SaysWhyACallFailed) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(within(1s, pair.client->call("fail", "x"))),
             "call fail: failed: APPLICATION_ERROR: answer x: permission denied");
   EXPECT_EQ(
@@ -84,39 +51,39 @@ TEST(RsocketPeer, SaysWhyACallFailed) {
 }
 
 TEST(RsocketPeer, AHandlerWhoseCallerIsGoneIsCancelled) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(within(100ms, pair.client->call("slow", "x"))).find("call slow: timed out"),
             0u);
   memory::settle(pair.time);
-  EXPECT_EQ(pair.log.text, "slow begins, slow is destroyed, ");
+  EXPECT_EQ(pair.log().text, "slow begins, slow is destroyed, ");
   EXPECT_EQ(pair.server->handlers(), 0u);
   EXPECT_EQ(pair.client->connection().streams(), 0u);
 }
 
 TEST(RsocketPeer, FiresAndForgets) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(pair.client->fire("note", "one")), "");
   EXPECT_EQ(pair.answer(pair.client->fire("note", "two")), "");
   memory::settle(pair.time);
-  EXPECT_EQ(pair.log.text, "one, two, ");
+  EXPECT_EQ(pair.log().text, "one, two, ");
 }
 
 TEST(RsocketPeer, StreamsItemsInOrderThroughASmallWindow) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(stories::count_to(*pair.client, 1000, 3)), "");
   EXPECT_EQ(pair.client->connection().streams(), 0u);
   EXPECT_EQ(pair.server->connection().streams(), 0u);
 }
 
 Io<void> take_two(Peer& peer) {
-  auto opening = peer.stream("count", "1000000", 4);
+  auto opening = peer.stream("count", "1000000", {.window = 4});
   auto flow = co_await attempt(std::move(opening));
-  for (int i = 0; i < 2; ++i) co_await attempt(flow->next());
+  for (int i = 0; i < 2; ++i) co_await attempt(flow.next());
   co_return {};
 }
 
 TEST(RsocketPeer, LeavingAStreamCancelsItsHandler) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(take_two(*pair.client)), "");
   memory::settle(pair.time);
   EXPECT_EQ(pair.server->handlers(), 0u);
@@ -124,19 +91,19 @@ TEST(RsocketPeer, LeavingAStreamCancelsItsHandler) {
 }
 
 TEST(RsocketPeer, AProducerWaitsUntilItemsAreRequested) {
-  Pair pair;
+  StoryPair pair;
   const auto unread = [](Peer& peer) -> Io<void> {
-    auto opening = peer.stream("count", "1000000", 4);
+    auto opening = peer.stream("count", "1000000", {.window = 4});
     auto flow = co_await attempt(std::move(opening));
     co_await sleep(1s);
     co_return {};
   };
   EXPECT_EQ(pair.answer(unread(*pair.client)), "");
-  EXPECT_EQ(pair.log.items_sent, 4);
+  EXPECT_EQ(pair.log().items_sent, 4);
 }
 
 TEST(RsocketPeer, AChannelAddsUpWhatItIsSent) {
-  Pair pair;
+  StoryPair pair;
   EXPECT_EQ(pair.answer(stories::sum_up(*pair.client, 100)), "");
   memory::settle(pair.time);
   EXPECT_EQ(pair.server->handlers(), 0u);
@@ -146,7 +113,7 @@ TEST(RsocketPeer, AChannelAddsUpWhatItIsSent) {
 TEST(RsocketPeer, ManyCallsAtOnceGetEachTheirAnswer) {
   PeerOptions options;
   options.connection.requests_max = 8;  // most have to wait
-  Pair pair(options);
+  StoryPair pair(options);
   EXPECT_EQ(pair.answer(stories::many_calls(*pair.client, 200)), "");
   EXPECT_EQ(pair.server->connection().counts().rejected, 0u);
 }
@@ -156,7 +123,7 @@ TEST(RsocketPeer, CallsWaitForALeaseThatFollowsTheLoad) {
   options.connection.lease = true;
   options.connection.lease_requests = 3;
   options.connection.requests_max = 2;  // of those that run at a time
-  Pair pair(options);
+  StoryPair pair(options);
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", "hello"))), "hello") << i;
     EXPECT_EQ(pair.answer(within(1s, pair.server->call("echo", "world"))), "world") << i;
@@ -168,19 +135,19 @@ TEST(RsocketPeer, WithoutALeaseACallFailsIfItDoesNotWait) {
   PeerOptions options;
   options.connection.lease = true;
   options.connection.lease_requests = 0;
-  Pair waiting(options);
+  StoryPair waiting(options);
   EXPECT_EQ(
       waiting.answer(within(1s, waiting.client->call("echo", "x"))).find("call echo: timed out"),
       0u);
   options.connection.lease_wait = false;
-  Pair pair(options);
+  StoryPair pair(options);
   EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", "x"))),
             "request echo: out of resources: no lease");
 }
 
 TEST(RsocketPeer, ACallFailsWhenTheConnectionIsLost) {
-  Pair pair;
-  Started<Call> call(pair.time.loop(), pair.client->call("slow", "x"));
+  StoryPair pair;
+  Started<Call<Message>> call(pair.time.loop(), pair.client->call("slow", "x"));
   memory::settle(pair.time);
   {
     const Loop::Entered entered(pair.time.loop());
@@ -189,13 +156,13 @@ TEST(RsocketPeer, ACallFailsWhenTheConnectionIsLost) {
   memory::settle(pair.time);
   ASSERT_TRUE(call.done());
   EXPECT_FALSE(call.take());
-  EXPECT_EQ(pair.log.text, "slow begins, slow is destroyed, ");
+  EXPECT_EQ(pair.log().text, "slow begins, slow is destroyed, ");
   EXPECT_FALSE(pair.answer(within(1s, pair.client->call("echo", "x"))).empty());
 }
 
 TEST(RsocketPeer, ClosesWhenWhatIsOpenHasEnded) {
-  Pair pair;
-  Started<Call> call(pair.time.loop(), pair.client->call("later", "x"));
+  StoryPair pair;
+  Started<Call<Message>> call(pair.time.loop(), pair.client->call("later", "x"));
   memory::settle(pair.time);
   {
     const Loop::Entered entered(pair.time.loop());
@@ -211,7 +178,7 @@ TEST(RsocketPeer, AQuietConnectionIsKeptAliveAndADeadOneIsNot) {
   PeerOptions options;
   options.connection.keepalive = 1s;
   options.connection.lifetime = 3s;
-  Pair pair(options);
+  StoryPair pair(options);
   memory::pass(pair.time, 60s);
   EXPECT_EQ(pair.answer(within(1s, pair.client->call("echo", "alive"))), "alive");
 }

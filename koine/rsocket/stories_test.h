@@ -80,11 +80,11 @@ inline std::unexpected<Error> wrong(std::string what) {
 }
 
 inline Io<void> count_to(Peer& peer, int items, std::uint32_t window) {
-  auto opening = peer.stream("count", std::to_string(items), window);
-  auto flow = co_await attempt(std::move(opening));
+  auto opening = peer.stream("count", std::to_string(items), {.window = window});
+  auto counted = co_await attempt(std::move(opening));
   int expected = 0;
   for (;;) {
-    const auto item = co_await attempt(flow->next());
+    const auto item = co_await attempt(counted.next());
     if (!item) break;
     if (number(item->data) != expected++) co_return wrong("item " + item->data);
   }
@@ -94,20 +94,20 @@ inline Io<void> count_to(Peer& peer, int items, std::uint32_t window) {
 
 /// A running sum: 1, 1 + 2, 1 + 2 + 3, ...
 inline Io<void> sum_up(Peer& peer, int items) {
-  auto opening = peer.channel("sum", "1", 2);
-  auto flow = co_await attempt(std::move(opening));
+  auto opening = peer.channel("sum", "1", {.window = 2});
+  auto channel = co_await attempt(std::move(opening));
   int sum = 1;
   for (int i = 2; i <= items; ++i) {
-    const auto so_far = co_await attempt(flow->next());
+    const auto so_far = co_await attempt(channel.next());
     if (!so_far || number(so_far->data) != sum) co_return wrong("sum before " + std::to_string(i));
     const std::string item = std::to_string(i);
-    co_await attempt(flow->send(item));
+    co_await attempt(channel.send(item));
     sum += i;
   }
-  flow->complete();
-  const auto last = co_await attempt(flow->next());
+  channel.complete();
+  const auto last = co_await attempt(channel.next());
   if (!last || number(last->data) != sum) co_return wrong("the last sum");
-  const auto end = co_await attempt(flow->next());
+  const auto end = co_await attempt(channel.next());
   if (end) co_return wrong("no end");
   co_return {};
 }

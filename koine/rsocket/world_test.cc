@@ -14,8 +14,7 @@ namespace {
 using namespace sim::literals;
 
 Io<void> server_program(Network& network, std::shared_ptr<stories::Log> log) {
-  // The service lives in the log, and as long.
-  Server server(network, handler(std::shared_ptr<const Service>(log, &log->service)));
+  Server server(network, log->service);
   auto listening = server.listen("tcp://:7001");
   co_await attempt(std::move(listening));
   co_await server.run();
