@@ -235,6 +235,9 @@ class Connection {
   /// Opens and accepts no more streams; is_over() when those that are open have ended.
   void close();
 
+  /// Is over at once and says nothing: another speaks for it.
+  void leave() { state_ = State::over; }
+
   /// Says why and is over at once.
   void abort(ErrorCode code, std::string_view text);
 
@@ -259,6 +262,7 @@ class Connection {
     std::uint64_t frames = 0;    ///< received
     std::uint64_t ignored = 0;   ///< of these, as the specification asks
     std::uint64_t rejected = 0;  ///< requests that were one too many
+    std::uint64_t resumed = 0;   ///< how often the session went on with another transport
   };
   const Counts& counts() const { return counts_; }
 

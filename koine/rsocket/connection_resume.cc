@@ -103,6 +103,7 @@ bool Connection::resumed(const Resume& asked, Instant now) {
 /// Sends again what the peer does not have, and whatever else begins a connection.
 void Connection::go_on(Instant now) {
   state_ = State::open;
+  ++counts_.resumed;
   const Bytes again = retained_.frames();
   out_.insert(out_.end(), again.begin(), again.end());
   sent_ = answers_ = 0;

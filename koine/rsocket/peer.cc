@@ -1,10 +1,12 @@
 #include "koine/rsocket/peer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "koine/rsocket/event_error.h"
 #include "koine/rsocket/handling.h"
+#include "koine/rsocket/sessions.h"
 
 namespace koine::rsocket {
 
@@ -42,8 +44,8 @@ class [[nodiscard]] Peer::Room final : public Trying<Room, void> {
     if (!peer_.connection_.wants_input()) return fail(Fault::would_block);
     return {};
   }
-  void park() { peer_.output_room_.join(*this); }
-  Activity activity() const override { return {"wait for room", peer_.stream_->name()}; }
+  void park() { peer_.input_room_.join(*this); }
+  Activity activity() const override { return {"wait for room", peer_.name_}; }
 
  private:
   Peer& peer_;
@@ -53,27 +55,30 @@ class [[nodiscard]] Peer::Room final : public Trying<Room, void> {
 
 namespace {
 
-ReaderOptions reader_options(const Connection& connection) {
-  return {.message_bytes_max = connection.frame_bytes_max_in()};
+/// Sessions that have no place cannot be resumed.
+ConnectionOptions connection_options(const PeerOptions& options, Side side) {
+  ConnectionOptions connection = options.connection;
+  if (side == Side::server && options.sessions == nullptr) connection.resume = false;
+  return connection;
 }
 
 }  // namespace
 
 Peer::Peer(std::unique_ptr<Stream> stream, Side side, const Service* service, PeerOptions options)
     : loop_(Loop::current()),
-      stream_(std::move(stream)),
       service_(service),
       options_(std::move(options)),
-      connection_(side, options_.connection, loop_.now()),
-      reader_(*stream_, reader_options(connection_)) {
-  reading_.spawn(read());
+      connection_(side, connection_options(options_, side), loop_.now()) {
+  name_ = stream->name();
+  use_stream(std::move(stream));
+  reading_.emplace(loop_).spawn(read());
   write();
 }
 
 Peer::~Peer() {
   const Loop::Entered entered(loop_);
   is_ending_ = true;
-  if (!error_) error_ = Error(Fault::closed, "rsocket", stream_->name());
+  if (!error_) error_ = Error(Fault::closed, "rsocket", name_);
   finish();
 }
 
@@ -140,32 +145,51 @@ Io<void> Peer::read() {
       Room room(*this);
       static_cast<void>(co_await room);
     }
-    auto reading = reader_.prefixed(LengthPrefix::be24);
+    auto reading = reader_->prefixed(LengthPrefix::be24);
     auto frame = co_await reading;
     if (is_ending_) co_return {};
     if (!frame) {
-      if (frame.error() == Fault::over_limit)
+      if (frame.error() == Fault::over_limit) {
         connection_.abort(ErrorCode::connection_error, "a frame is too large");
-      end(std::move(frame.error()));
-      co_return {};
-    }
-    if (!*frame) {
-      // A peer that goes while nothing is open goes in peace.
-      if (connection_.streams() == 0) {
-        end(std::nullopt);
+        end(std::move(frame.error()));
       } else {
-        end(Error(Fault::ended, "rsocket", stream_->name()));
+        lose(std::move(frame.error()));
       }
       co_return {};
     }
+    if (!*frame) {
+      // A peer that goes while nothing is open goes in peace, unless it may come back.
+      if (connection_.streams() == 0 && !connection_.is_resumable()) {
+        end(std::nullopt);
+      } else {
+        lose(Error(Fault::ended, "rsocket", name_));
+      }
+      co_return {};
+    }
+    const bool was_full = !connection_.takes_messages();
     obey(connection_.receive(**frame, loop_.now()));
     write();
+    if (was_full && connection_.takes_messages()) make_room();
+    if (is_ending_ || connection_.is_detached()) co_return {};
   }
 }
 
 void Peer::obey(const Event& event) {
   if (event.kind == Event::Kind::closed) {
-    end(Error(event.fault, "rsocket", stream_->name()).with_note(note_of(event)));
+    end(Error(event.fault, "rsocket", name_).with_note(note_of(event)));
+    return;
+  }
+  if (event.kind == Event::Kind::lost) {
+    lose(Error(Fault::timed_out, "rsocket", name_));
+    return;
+  }
+  if (event.kind == Event::Kind::setup || event.kind == Event::Kind::resume) {
+    welcome(event);
+    return;
+  }
+  if (event.kind == Event::Kind::resumed) {
+    pause_ = {};
+    make_room();
     return;
   }
   const bool is_over = event.is_over;
@@ -242,7 +266,7 @@ void Peer::arm() {
 
 /// Gives the stream what waits to be sent; the stream collects it until the end of the turn.
 void Peer::write() {
-  if (is_ending_ && error_) return;
+  if ((is_ending_ && error_) || stream_ == nullptr) return;
   bool has_moved = false;
   while (!connection_.output().empty()) {
     const auto taken = stream_->write_now(connection_.output());
@@ -250,19 +274,24 @@ void Peer::write() {
       if (taken.error() == Fault::would_block) {
         if (!writer_.listed()) stream_->writable().join(writer_);
       } else {
-        end(taken.error());
+        lose(taken.error());
       }
       break;
     }
     connection_.sent(*taken);
     has_moved = true;
   }
-  if (has_moved && connection_.wants_input()) {
-    output_room_.wake_all(loop_);
-    wake_opener();
-  }
+  if (has_moved) make_room();
   if (connection_.is_over() && connection_.output().empty()) end(std::nullopt);
   if (!is_ending_) arm();
+}
+
+/// Wakes whoever may find room now.
+void Peer::make_room() {
+  if (connection_.wants_input()) input_room_.wake_all(loop_);
+  if (!connection_.takes_messages()) return;
+  output_room_.wake_all(loop_);
+  wake_opener();
 }
 
 /// The connection is over. Who is told may be who called, so it is done in a moment.
@@ -275,8 +304,17 @@ void Peer::end(std::optional<Error> error) {
 }
 
 void Peer::finish() {
+  const bool would_be_waited_for = connection_.is_resumable() && !connection_.is_detached();
   connection_.abort(ErrorCode::connection_error, "closing");  // nothing, if it is over
-  const Error error = error_ ? *error_ : Error(Fault::closed, "rsocket", stream_->name());
+  if (would_be_waited_for && stream_) {
+    while (!connection_.output().empty()) {
+      const auto taken = stream_->write_now(connection_.output());
+      if (!taken) break;
+      connection_.sent(*taken);
+    }
+  }
+  if (options_.sessions != nullptr) options_.sessions->remove(connection_.resume_token(), *this);
+  const Error error = error_ ? *error_ : Error(Fault::closed, "rsocket", name_);
   connection_.for_each_stream([&](OpenStream& stream) {
     // Each is told once: it may be gone when the peer itself dies.
     void* const owner = std::exchange(stream.owner, nullptr);
@@ -285,18 +323,31 @@ void Peer::finish() {
   while (!handlings_.empty()) ended(handlings_.front());
   ticker_.cancel();
   writer_.leave();
-  static_cast<void>(stream_->finish());
-  reading_.cancel();
+  mender_.leave();
+  if (stream_) static_cast<void>(stream_->finish());
+  if (reading_) reading_->cancel();
   over_.set();
+  input_room_.wake_all(loop_);
   output_room_.wake_all(loop_);
   openers_.wake_all(loop_);
 }
 
 Io<std::unique_ptr<Peer>> connect(Network& network, std::string url, PeerOptions options,
                                   const Service* service) {
-  auto dialing = dial(network, std::move(url));
+  ConnectionOptions& connection = options.connection;
+  if (connection.resume && connection.resume_token.empty()) {
+    for (int i = 0; i < 4; ++i) {
+      std::array<std::byte, 8> word;
+      store_be64(word.data(), network.loop().chance()());
+      connection.resume_token += as_text(word);
+    }
+  }
+  auto dialing = dial(network, url);
   auto stream = co_await attempt(std::move(dialing));
-  co_return std::make_unique<Peer>(std::move(stream), Side::client, service, std::move(options));
+  const bool resumes = connection.resume;
+  auto peer = std::make_unique<Peer>(std::move(stream), Side::client, service, std::move(options));
+  if (resumes) peer->redial_ = [&network, url = std::move(url)] { return dial(network, url); };
+  co_return std::move(peer);
 }
 
 namespace {
@@ -314,8 +365,15 @@ Io<void> Service::operator()(std::unique_ptr<Stream> connection) const {
 }
 
 Function<Io<void>(std::unique_ptr<Stream>)> handler(Service service, PeerOptions options) {
-  return [service = std::move(service), options = std::move(options)](
-             std::unique_ptr<Stream> stream) { return serve(std::move(stream), service, options); };
+  std::shared_ptr<ShardedSessions> sessions;
+  if (options.connection.resume && options.sessions == nullptr)
+    sessions = std::make_shared<ShardedSessions>();
+  return [service = std::move(service), options = std::move(options),
+          sessions = std::move(sessions)](std::unique_ptr<Stream> stream) {
+    PeerOptions with_sessions = options;
+    if (sessions) with_sessions.sessions = &sessions->here();
+    return serve(std::move(stream), service, std::move(with_sessions));
+  };
 }
 
 }  // namespace koine::rsocket

@@ -9,6 +9,11 @@
 // Back-pressure: while the stream takes nothing, calls and items wait (connection.h has the bound),
 // and the peer is not listened to. A flow takes `window` items in advance and asks for more as they
 // are taken.
+//
+// With `connection.resume` a peer that connect() has made comes back when its stream is lost, and
+// finds its server's end in the Sessions there: calls, flows and handlers do not notice, and
+// nothing that was sent is lost or arrives twice. What they notice is the end of the session, when
+// nobody came back in time or the server does not know it any more.
 #pragma once
 
 #include <memory>
@@ -30,8 +35,14 @@
 
 namespace koine::rsocket {
 
+class Sessions;
+
 struct PeerOptions {
   ConnectionOptions connection = {};
+
+  /// Server: where sessions are kept that may be resumed; without it none are. Lent as long as the
+  /// peer lives. handler() and Service have their own.
+  Sessions* sessions = nullptr;
 
   /// Items of a channel that a handler is sent in advance.
   std::uint32_t window = 16;
@@ -124,6 +135,9 @@ class Peer {
   friend class AnyCall;
   friend class Flow;
   friend class Handling;
+  friend class Sessions;
+  friend Io<std::unique_ptr<Peer>> connect(Network& network, std::string url, PeerOptions options,
+                                           const Service* service);
   class Opening;
   class Room;
 
@@ -147,6 +161,15 @@ class Peer {
    public:
     explicit Ender(Peer& peer) : peer_(peer) {}
     void run() override { peer_.finish(); }
+
+   private:
+    Peer& peer_;
+  };
+
+  class Mender final : public Runnable {
+   public:
+    explicit Mender(Peer& peer) : peer_(peer) {}
+    void run() override { peer_.mend(); }
 
    private:
     Peer& peer_;
@@ -177,21 +200,37 @@ class Peer {
   void tick();
   void arm();
   void write();
+  void make_room();
   void end(std::optional<Error> error);
   void finish();
 
+  // Resuming: see peer_resume.cc.
+  void lose(Error error);
+  void drop_stream();
+  void use_stream(std::unique_ptr<Stream> stream);
+  void mend();
+  Io<void> come_back();
+  bool take_over(Peer& fresh);
+  void give_up();
+  void welcome(const Event& event);
+
   Loop& loop_;
-  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Stream> stream_;  // null while a session has none, and once it was given away
+  std::string name_;                // of the stream
   const Service* service_;
   PeerOptions options_;
   Connection connection_;
-  Reader reader_;
+  std::unique_ptr<Reader> reader_;
   Ticker ticker_{*this};
   Writer writer_{*this};
   Ender ender_{*this};
+  Mender mender_{*this};
+  Function<Io<std::unique_ptr<Stream>>()> redial_;
+  Duration pause_ = {};   // before the next attempt to come back
   WaitList openers_;      // who waits to request; one is woken when there may be room, and wakes
                           // the next
   WaitList output_room_;  // who waits for output to leave
+  WaitList input_room_;   // the reader, while too many answers wait
   koine::Event over_;
   bool is_ending_ = false;
   std::optional<Error> error_;
@@ -202,7 +241,7 @@ class Peer {
   std::size_t items_bytes_ = 0;     // of all flows
   std::uint64_t fires_dropped_ = 0;
   std::uint64_t timed_out_ = 0;
-  Scope reading_;
+  std::optional<Scope> reading_;
 };
 
 /// Connects to `url` ("rsocket+tcp://host:port", "rsocket+unix:/path") and introduces itself.

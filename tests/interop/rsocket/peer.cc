@@ -101,11 +101,11 @@ Io<void> call_never(Peer& peer) {
 }
 
 Io<std::string> take(Peer& peer, std::string to, int items) {
-  auto opening = peer.stream("count", std::move(to), 2);
-  auto flow = co_await attempt(std::move(opening));
+  auto opening = peer.stream("count", to, {.window = 2});
+  auto source = co_await attempt(std::move(opening));
   std::string text;
   for (int i = 0; i < items; ++i) {
-    const auto item = co_await attempt(flow->next());
+    const auto item = co_await attempt(source.next());
     if (!item) break;
     text += " " + item->data;
   }
@@ -113,18 +113,18 @@ Io<std::string> take(Peer& peer, std::string to, int items) {
 }
 
 Io<std::string> sum_up(Peer& peer) {
-  auto opening = peer.channel("sum", "1", 2);
-  auto flow = co_await attempt(std::move(opening));
+  auto opening = peer.channel("sum", "1", {.window = 2});
+  auto channel = co_await attempt(std::move(opening));
   std::string text;
   for (int i = 2; i <= 6; ++i) {
-    const auto sum = co_await attempt(flow->next());
+    const auto sum = co_await attempt(channel.next());
     text += " " + (sum ? sum->data : "too few");
     if (i == 6) break;
     const std::string item = std::to_string(i);
-    co_await attempt(flow->send(item));
+    co_await attempt(channel.send(item));
   }
-  flow->complete();
-  const auto end = co_await attempt(flow->next());
+  channel.complete();
+  const auto end = co_await attempt(channel.next());
   if (end) text += " and " + end->data;
   co_return text;
 }
