@@ -19,12 +19,6 @@ bool is_newer(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_
 
 }  // namespace
 
-stack::Ip network_of(const stack::Ip& ip, int length) {
-  const auto whole = static_cast<std::uint8_t>(ip.is_v4() ? length + 96 : length);
-  const wire::Ipv6Address mask = wire::Ipv6Prefix{{}, whole}.mask();
-  return wire::Ipv6Address{ip.bits.high & mask.high, ip.bits.low & mask.low};
-}
-
 /// Takes numbers from a message; what is not there makes it broken, and zero.
 struct LinkState::Reader {
   Bytes rest;
@@ -99,7 +93,7 @@ bool LinkState::Advertisement::is_newer_than(const Advertisement& other) const {
   return std::tie(links, prefixes) > std::tie(other.links, other.prefixes);
 }
 
-void LinkState::set_interface(std::size_t index, const Interface& interface, Instant now) {
+void LinkState::set_interface(std::size_t index, const RouterInterface& interface, Instant now) {
   if (index >= ports_.size()) ports_.resize(index + 1);
   Port& port = ports_[index];
   if (port.is_known && port.interface == interface) return;
@@ -119,7 +113,8 @@ std::size_t LinkState::neighbors() const {
 
 // What comes in.
 
-void LinkState::input(std::size_t interface, const stack::Ip& from, Bytes message, Instant now) {
+void LinkState::input(std::size_t interface, const stack::IpPort& from, Bytes message,
+                      Instant now) {
   ++counters_.messages_in;
   Reader reader{message};
   const bool is_ours = reader.u16() == magic && reader.u8() == version;
@@ -132,7 +127,7 @@ void LinkState::input(std::size_t interface, const stack::Ip& from, Bytes messag
   Port& port = ports_[interface];
   if (!port.interface.is_up) return;
   switch (type) {
-    case Type::hello: input_hello(port, sender, from, reader, now); break;
+    case Type::hello: input_hello(port, sender, from.ip, reader, now); break;
     case Type::update: input_update(port, sender, reader, now); break;
     case Type::ack: input_ack(port, sender, reader); break;
     default: reader.is_broken = true;
@@ -316,7 +311,7 @@ std::vector<std::byte> LinkState::acks(Port& port) {
   return writer.take();
 }
 
-std::optional<LinkState::Message> LinkState::poll_transmit(Instant now) {
+std::optional<RoutingProtocol::Message> LinkState::poll_transmit(Instant now) {
   run_timers(now);
   for (std::size_t i = 0; i < ports_.size(); ++i) {
     Port& port = ports_[i];
@@ -324,15 +319,15 @@ std::optional<LinkState::Message> LinkState::poll_transmit(Instant now) {
     if (port.hello_at <= now) {
       port.hello_at = now + options_.hello;
       ++counters_.hellos;
-      return Message{i, hello(port)};
+      return Message{i, hello(port), {}};
     }
     if (!port.acks.empty()) {
       ++counters_.acks;
-      return Message{i, acks(port)};
+      return Message{i, acks(port), {}};
     }
     if (auto bytes = update(port, now)) {
       ++counters_.updates;
-      return Message{i, std::move(*bytes)};
+      return Message{i, std::move(*bytes), {}};
     }
   }
   return std::nullopt;

@@ -16,16 +16,9 @@
 //     ack:      (origin, sequence) of advertisements
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
 #include <set>
-#include <utility>
-#include <vector>
 
-#include "koine/base/bytes.h"
-#include "koine/base/time.h"
-#include "koine/stack/routes.h"
+#include "koine/sim/routing.h"
 
 namespace koine::sim {
 
@@ -41,30 +34,12 @@ struct LinkStateOptions {
   Duration compute_delay_max = 1s;  ///< doubles up to this while they do not stop
 };
 
-/// Where packets for a prefix go; several are equally short.
-using RouteTable = std::map<std::pair<stack::Ip, int>, std::vector<stack::Route>>;
-
-/// The first address of the network that `ip` is in.
-stack::Ip network_of(const stack::Ip& ip, int length);
-
-class LinkState {
+class LinkState final : public RoutingProtocol {
  public:
   /// A message fits a packet of the smallest IPv6 MTU.
   static constexpr std::size_t message_bytes_max = 1200;
   /// Advertisements, and links or prefixes of one, that are believed in: more is nonsense.
   static constexpr std::size_t advertisements_max = 65'536;
-
-  /// One link of ours.
-  struct Interface {
-    stack::Ip v4;
-    int v4_length = 24;
-    stack::Ip v6;
-    int v6_length = 64;
-    std::uint32_t cost = 1;
-    bool is_up = true;
-
-    friend bool operator==(const Interface&, const Interface&) = default;
-  };
 
   struct Counters {
     std::uint64_t messages_in = 0;
@@ -78,24 +53,11 @@ class LinkState {
 
   LinkState(RouterId id, const LinkStateOptions& options) : id_(id), options_(options) {}
 
-  /// A link is there, or has changed.
-  void set_interface(std::size_t index, const Interface& interface, Instant now);
-
-  /// A message came in on that link, from the neighbor with that address.
-  void input(std::size_t interface, const stack::Ip& from, Bytes message, Instant now);
-
-  /// To be sent to everybody on that link.
-  struct Message {
-    std::size_t interface;
-    std::vector<std::byte> bytes;
-  };
-  std::optional<Message> poll_transmit(Instant now);
-
-  /// The routes, if they changed since the last call.
-  std::optional<RouteTable> poll_routes(Instant now);
-
-  /// When poll_transmit() or poll_routes() has something.
-  Instant next_deadline() const;
+  void set_interface(std::size_t index, const RouterInterface& interface, Instant now) override;
+  void input(std::size_t interface, const stack::IpPort& from, Bytes message, Instant now) override;
+  std::optional<Message> poll_transmit(Instant now) override;
+  std::optional<RouteTable> poll_routes(Instant now) override;
+  Instant next_deadline() const override;
 
   // For tests and people.
   std::size_t neighbors() const;
@@ -126,7 +88,7 @@ class LinkState {
     std::map<RouterId, Say> unacknowledged{};
   };
   struct Port {
-    Interface interface;
+    RouterInterface interface;
     bool is_known = false;
     Instant hello_at{};
     std::map<RouterId, Neighbor> neighbors{};

@@ -14,7 +14,7 @@ namespace {
 HostOptions as_host() { return {.forwards = true, .is_background = true}; }
 
 /// The broadcast address of the link (RFC 919).
-stack::Ip broadcast_of(const LinkState::Interface& interface) {
+stack::Ip broadcast_of(const RouterInterface& interface) {
   return wire::Ipv4Prefix{interface.v4.v4(), static_cast<std::uint8_t>(interface.v4_length)}
       .broadcast();
 }
@@ -23,7 +23,11 @@ stack::Ip broadcast_of(const LinkState::Interface& interface) {
 
 Router::Router(World& world, std::string name, RouterId id, const RouterOptions& options,
                Processor& processor)
-    : Host(world, std::move(name), as_host(), processor), id_(id), router_options_(options) {
+    : Host(world, std::move(name), as_host(), processor),
+      id_(id),
+      port_(options.routing == Routing::rip ? Rip::port : link_state_port),
+      routing_chance_(world.timeline().chance_for("routing " + this->name())),
+      router_options_(options) {
   run([this](Network& network) { return find_ways(network); });
 }
 
@@ -37,60 +41,65 @@ Io<void> Router::find_ways(Network& network) {
   routes_.clear();
   installed_.clear();
   links_changed_ = true;
-  LinkState state(id_, router_options_.link_state);
-  struct Shown {
-    LinkState*& where;
-    ~Shown() { where = nullptr; }
-  } const shown{protocol_};
-  protocol_ = &state;
-  auto socket = co_await attempt(network.bind(Endpoint::udp(any_v4, port)));
+  struct Gone {
+    std::unique_ptr<RoutingProtocol>& protocol;
+    ~Gone() { protocol.reset(); }
+  } const gone{protocol_};
+  if (router_options_.routing == Routing::rip) {
+    protocol_ = std::make_unique<Rip>(Prng(routing_chance_()), router_options_.rip);
+  } else {
+    protocol_ = std::make_unique<LinkState>(id_, router_options_.link_state);
+  }
+  auto socket = co_await attempt(network.bind(Endpoint::udp(any_v4, port_)));
   Scope both(network.loop());
-  both.spawn(hear(*socket, state));
-  both.spawn(speak(*socket, state));
+  both.spawn(hear(*socket));
+  both.spawn(speak(*socket));
   co_return co_await both.join();
 }
 
-Io<void> Router::hear(Datagram& socket, LinkState& state) {
+Io<void> Router::hear(Datagram& socket) {
   std::vector<std::byte> room(datagram_bytes_max);
   for (;;) {
     const Received received = co_await attempt(receive_from(socket, room));
     const stack::Ip from = ip_of(received.from.ip());
     // Whose network it is from tells the link.
     for (std::size_t i = 0; i < nic_count(); ++i) {
-      const LinkState::Interface own = interface_of(i);
+      const RouterInterface own = interface_of(i);
       if (!wire::Ipv4Prefix{own.v4.v4(), static_cast<std::uint8_t>(own.v4_length)}.contains(
               from.v4()))
         continue;
-      state.input(i, from, Bytes(room).first(received.size), local_now());
+      protocol_->input(i, {from, received.from.port()}, Bytes(room).first(received.size),
+                       local_now());
       news_.set();
       break;
     }
   }
 }
 
-Io<void> Router::speak(Datagram& socket, LinkState& state) {
+Io<void> Router::speak(Datagram& socket) {
   for (;;) {
     news_.reset();
     for (std::size_t i = 0; i < nic_count(); ++i)
-      state.set_interface(i, interface_of(i), local_now());
-    while (auto message = state.poll_transmit(local_now())) {
-      const Address everybody = address_of({broadcast_of(interface_of(message->interface)), port});
-      const auto sent = socket.send_now(message->bytes, everybody);
+      protocol_->set_interface(i, interface_of(i), local_now());
+    while (auto message = protocol_->poll_transmit(local_now())) {
+      const stack::IpPort everybody{broadcast_of(interface_of(message->interface)), port_};
+      const auto sent =
+          socket.send_now(message->bytes, address_of(message->to.value_or(everybody)));
       (void)sent;  // what does not get through is said again
     }
-    auto table = state.poll_routes(local_now());
+    auto table = protocol_->poll_routes(local_now());
     if (table) routes_ = std::move(*table);
     if (table || std::exchange(links_changed_, false)) install();
-    const Duration pause = state.next_deadline() == Instant::max()
+    const Duration pause = protocol_->next_deadline() == Instant::max()
                                ? Duration(1h)
-                               : std::max<Duration>(state.next_deadline() - local_now(), 1us);
+                               : std::max<Duration>(protocol_->next_deadline() - local_now(), 1us);
     co_await within(pause, news_.wait());
   }
 }
 
-LinkState::Interface Router::interface_of(std::size_t index) {
+RouterInterface Router::interface_of(std::size_t index) {
   const Nic& nic = this->nic(index);
-  LinkState::Interface interface;
+  RouterInterface interface;
   interface.is_up = nic.has_carrier;
   for (const auto& [ip, length] : addresses_of(nic)) {
     (ip.is_v4() ? interface.v4 : interface.v6) = ip;

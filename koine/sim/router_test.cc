@@ -41,8 +41,8 @@ class Triangle : public testing::Test {
 TEST_F(Triangle, RoutersFindTheShortestWay) {
   world.run_for(2s);
   EXPECT_EQ(hop_from(a), IpAddress::v4(10, 0, 1, 2)) << "b, on the faster cable";
-  EXPECT_EQ(a.protocol()->neighbors(), 2U);
-  EXPECT_EQ(a.protocol()->routers(), 3U);
+  EXPECT_EQ(a.link_state()->neighbors(), 2U);
+  EXPECT_EQ(a.link_state()->routers(), 3U);
   EXPECT_TRUE(b.routes().contains({wire::Ipv4Address::of(10, 0, 0, 0), 24}));
   EXPECT_TRUE(b.routes().contains({wire::Ipv6Address{std::uint64_t{0xfd} << 56, 0}, 64}));
 }
@@ -74,7 +74,7 @@ TEST_F(Triangle, AStreamGoesAroundACableThatWasPulledOut) {
   direct.mend();
   world.run_for(3s);
   EXPECT_EQ(hop_from(a), IpAddress::v4(10, 0, 1, 2)) << "the old way is the best again";
-  EXPECT_EQ(a.protocol()->neighbors(), 2U);
+  EXPECT_EQ(a.link_state()->neighbors(), 2U);
 }
 
 // Nobody sees that the cable is dead but by its silence: a second, and the news travels.
@@ -93,7 +93,7 @@ TEST_F(Triangle, AStreamGoesAroundABlackHoleAfterTheDeadInterval) {
 
 TEST_F(Triangle, ARouterThatCrashesIsGoneAroundAndTakenBackWhenItBoots) {
   world.run_for(1s);
-  EXPECT_EQ(c.protocol()->neighbors(), 2U);
+  EXPECT_EQ(c.link_state()->neighbors(), 2U);
   direct.cut();
   world.run_for(1s);
   EXPECT_EQ(hop_from(a), IpAddress::v4(10, 0, 2, 2));
@@ -103,7 +103,7 @@ TEST_F(Triangle, ARouterThatCrashesIsGoneAroundAndTakenBackWhenItBoots) {
   c.reboot();
   world.run_for(3s);
   EXPECT_EQ(hop_from(a), IpAddress::v4(10, 0, 2, 2));
-  EXPECT_GT(c.protocol()->counters().updates, 0U);
+  EXPECT_GT(c.link_state()->counters().updates, 0U);
 }
 
 TEST_F(Triangle, WhereNoWayLeadsIsUnreachable) {

@@ -111,6 +111,13 @@ class Examples(TestCase):
                 self.assertEqual(b"koine\n", retry.stdout.read())
             self.assertEqual(OK, retry.wait(DEADLINE))
 
+    def test_ways_around_tells_how_long_each_protocol_takes(self):
+        lines = run("ways_around", "1").splitlines()
+        self.assertEqual(len(lines), 5, lines)
+        interrupted = [float(line.split()[-4]) for line in lines[1:]]
+        self.assertLess(max(interrupted[:2]), 3, "link state")
+        self.assertGreater(interrupted[3], 150, "RIP believes a silent neighbor for 180 s")
+
 
 if __name__ == "__main__":
     unittest.main()
