@@ -19,6 +19,7 @@ void fill_sender(Leg& into, const Leg& from) {
     into.snd = from.snd;
     into.sendings = from.sendings;
   }
+  fill(into.first_snd, from.first_snd);
   fill(into.ack, from.ack);
   if (into.tcp == TcpState{}) into.tcp = from.tcp;
 }

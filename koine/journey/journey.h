@@ -64,7 +64,8 @@ struct Leg {
   Stamp sched{};               ///< the kernel handed it to the queue of the device (TX_SCHED)
   std::vector<Stamp> snd{};    ///< each time the queue handed it to the driver (TX_SOFTWARE)
   std::uint32_t sendings = 0;  ///< how often; more than snd holds beyond sendings_max
-  Stamp ack{};                 ///< the receiver's kernel has confirmed it (TX_ACK); TCP only
+  Stamp first_snd{};  ///< of a large message: when its first bytes left; the others are of its last
+  Stamp ack{};        ///< the receiver's kernel has confirmed it (TX_ACK); TCP only
   TcpState tcp{};
 
   // At the receiver.
@@ -108,6 +109,19 @@ struct Offset {
 /// "unknown", "same clock", "bounds"
 const char* to_string(Offset::Method method);
 
+/// How far a host's CLOCK_REALTIME, which stamps are of, is ahead of a clock that nobody can set.
+/// Two clocks cannot be read at once, so it is known to lie between these.
+struct ClockPair {
+  std::int64_t least_ns = 0;
+  std::int64_t most_ns = 0;
+
+  /// True if CLOCK_REALTIME was set between the two readings: they cannot both be right.
+  bool contradicts(const ClockPair& other) const {
+    return most_ns < other.least_ns || other.most_ns < least_ns;
+  }
+  friend bool operator==(const ClockPair&, const ClockPair&) = default;
+};
+
 struct Journey {
   std::uint64_t id = 0;
   std::array<std::uint8_t, 16> trace_id{};  ///< W3C Trace Context; all zero: none
@@ -117,8 +131,9 @@ struct Journey {
   Leg reply{};
   Offset offset{};
   std::vector<Frame> frames{};
-  std::string verdict{};       ///< in words; empty if nobody judged
-  bool clock_stepped = false;  ///< somebody set a clock meanwhile: the times mean nothing
+  std::string verdict{};              ///< in words; empty if nobody judged
+  std::optional<ClockPair> clocks{};  ///< of our end, when it began
+  bool clock_stepped = false;         ///< somebody set a clock meanwhile: the times mean nothing
 
   friend bool operator==(const Journey&, const Journey&) = default;
 };

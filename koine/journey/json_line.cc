@@ -35,6 +35,7 @@ std::string leg(const Leg& leg) {
     for (const Stamp& sending : leg.snd) sendings.item(stamp(sending));
     all.member("snd", sendings.done()).member("sendings", leg.sendings);
   }
+  put("first_snd", leg.first_snd);
   put("ack", leg.ack);
   if (leg.tcp != TcpState{}) {
     all.member("tcp", JsonList('{')

@@ -33,21 +33,21 @@ TEST(Waterfall, ShowsEveryStepAtItsPlaceWithTheVerdictFirst) {
   EXPECT_EQ(waterfall(journey), R"(message 7   78.00 us
 verdict: as usual (median 78.00 us)
   client
- 1    copy + TCP/IP                  1.00 us |#                                |
- 2a   queue of the device            2.00 us |#                                |
- 2b   lost and sent again            0.00 us |                                 |
- 3    network there                  4.00 us | #                               |
+ 1     copy + TCP/IP                 1.00 us |#                                |
+ 2a    queue of the device           2.00 us |#                                |
+ 2b    lost and sent again           0.00 us |                                 |
+ 3     network there                 4.00 us | #                               |
   server
- 4    program not asking             5.00 us |  ###                            |
- 5    wake-up + copy                 6.00 us |     ##                          |
- -    program                        7.00 us |       ###                       |
- 1'   copy + TCP/IP                  8.00 us |          ###                    |
- 2a'  queue of the device            9.00 us |             ####                |
- 2b'  lost and sent again            0.00 us |                                 |
- 3'   network back                  11.00 us |                 #####           |
+ 4     program not asking            5.00 us |  ###                            |
+ 5     wake-up + copy                6.00 us |     ##                          |
+ -     program                       7.00 us |       ###                       |
+ 1'    copy + TCP/IP                 8.00 us |          ###                    |
+ 2a'   queue of the device           9.00 us |             ####                |
+ 2b'   lost and sent again           0.00 us |                                 |
+ 3'    network back                 11.00 us |                 #####           |
   client
- 4'   program not asking            12.00 us |                      #####      |
- 5'   wake-up + copy                13.00 us |                           ######|
+ 4'    program not asking           12.00 us |                      #####      |
+ 5'    wake-up + copy               13.00 us |                           ######|
       14 of 14 stamps: the kernel's stamps of both ends; both ends read one
       clock
 )");
@@ -57,12 +57,12 @@ TEST(Waterfall, NeverDrawsTwoBarsWhereTheSplitIsAGuess) {
   Journey journey = made_journey();
   journey.offset = {0, 900, Offset::Method::bounds};
   const std::string sharp = waterfall(journey);
-  EXPECT_NE(sharp.find("3    network there"), std::string::npos);
+  EXPECT_NE(sharp.find("3     network there"), std::string::npos);
   EXPECT_NE(sharp.find("+-0.90 us: two clocks"), std::string::npos);
   journey.offset.half_ns = 1100;  // more than a quarter of 4 us
   const std::string vague = waterfall(journey);
   EXPECT_EQ(vague.find("network back"), std::string::npos);
-  EXPECT_NE(vague.find("3+3' network, there and back"), std::string::npos);
+  EXPECT_NE(vague.find("3+3'  network, there + back"), std::string::npos);
   EXPECT_NE(vague.find("15.00 us"), std::string::npos);
   EXPECT_NE(vague.find("each way is known only to +-1.10 us"), std::string::npos);
 }

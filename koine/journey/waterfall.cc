@@ -80,7 +80,7 @@ class Waterfall {
     std::string bar(bar_, ' ');
     mark(bar, there, '/');
     mark(bar, back, '/');
-    row(" 3+3' network, there and back", in_us(there.ns() + back.ns()), bar, there);
+    row(" 3+3'  network, there + back", in_us(there.ns() + back.ns()), bar, there);
     note("exact together; each way is known only to +-" + short_time(journey_.offset.half_ns));
   }
 
@@ -93,6 +93,8 @@ class Waterfall {
                  ? "the system's part"
                  : "all between";
       if (span.covers(Step::program)) name = "the other end";
+      if (span.first == Step::idle_there && span.last == Step::network_back)
+        name = "other end, network back";
       if (span.first == Step::network_there && span.last == Step::network_back)
         name = "network + other end";
     }
@@ -102,7 +104,7 @@ class Waterfall {
     if (span.quality == Quality::missing) time = "~ " + time;
     std::string bar(bar_, ' ');
     mark(bar, span, '#');
-    row(padded(number, 6) + name, time, bar, span);
+    row(padded(number, 7) + name, time, bar, span);
     const Leg& leg = span.last < Step::copy_back ? journey_.request : journey_.reply;
     if ((span.is(Step::wake_there) || span.is(Step::wake_back)) && leg.cpu_wait_ns &&
         *leg.cpu_wait_ns > 0)

@@ -14,8 +14,8 @@ unsigned news_of(std::uint32_t events) {
   unsigned news = 0;
   if ((events & EPOLLIN) != 0) news |= readable_news;
   if ((events & EPOLLOUT) != 0) news |= writable_news;
-  // An error is found by the next read or write, whichever comes first.
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0) news |= readable_news | writable_news | ended_news;
+  if ((events & EPOLLERR) != 0) news |= error_news;
+  if ((events & EPOLLHUP) != 0) news |= readable_news | writable_news | ended_news;
   if ((events & EPOLLRDHUP) != 0) news |= readable_news | ended_news;
   return news;
 }

@@ -27,7 +27,8 @@ unsigned news_of(int events) {
   unsigned news = 0;
   if ((events & POLLIN) != 0) news |= readable_news;
   if ((events & POLLOUT) != 0) news |= writable_news;
-  if ((events & (POLLERR | POLLHUP)) != 0) news |= readable_news | writable_news | ended_news;
+  if ((events & POLLERR) != 0) news |= error_news;
+  if ((events & POLLHUP) != 0) news |= readable_news | writable_news | ended_news;
   if ((events & POLLRDHUP) != 0) news |= readable_news | ended_news;
   return news;
 }

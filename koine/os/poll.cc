@@ -16,8 +16,8 @@ unsigned news_of(int events) {
   unsigned news = 0;
   if ((events & POLLIN) != 0) news |= readable_news;
   if ((events & POLLOUT) != 0) news |= writable_news;
-  if ((events & (POLLERR | POLLHUP | POLLNVAL)) != 0)
-    news |= readable_news | writable_news | ended_news;
+  if ((events & POLLERR) != 0) news |= error_news;
+  if ((events & (POLLHUP | POLLNVAL)) != 0) news |= readable_news | writable_news | ended_news;
   return news;
 }
 
@@ -41,7 +41,8 @@ class Poll final : public Multiplexer {
       if (watcher == nullptr) continue;
       const int events =
           (watcher->wants_read() ? POLLIN : 0) | (watcher->wants_write() ? POLLOUT : 0);
-      if (events == 0) continue;
+      // Errors are always reported: who waits for nothing else asks for nothing.
+      if (events == 0 && !watcher->wants_reports()) continue;
       set_.push_back({watcher->fd, static_cast<short>(events), 0});
       tokens_.push_back(watcher->token);
     }
@@ -55,8 +56,11 @@ class Poll final : public Multiplexer {
     for (std::size_t i = 0; i < set_.size() && found > 0; ++i) {
       if (set_[i].revents == 0) continue;
       --found;
-      if (Watcher* watcher = watchers_.find(tokens_[i]))
+      if (Watcher* watcher = watchers_.find(tokens_[i])) {
+        const bool is_over = (set_[i].revents & POLLHUP) != 0;
+        if (is_over && watcher->error_queue != nullptr) watcher->error_queue->hung_up();
         newsroom.heard(*watcher, news_of(set_[i].revents));
+      }
     }
     return {};
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "koine/os/clocks.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/lingering.h"
 #include "koine/os/system.h"
@@ -87,7 +88,7 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
   if (busy_poll_ > Duration::zero() && (!timeout || *timeout > Duration::zero())) {
     const Instant until = monotonic_now() + std::min(busy_poll_, timeout.value_or(busy_poll_));
     do {
-      if (auto looked = multiplexer_->wait(Duration::zero(), *this); !looked) return looked;
+      if (auto looked = look(Duration::zero()); !looked) return looked;
       take_messages();
       if (!clock_is_stale_ || !loop_.idle()) return {};
     } while (monotonic_now() < until);
@@ -97,10 +98,15 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
     sleeps_.store(true, std::memory_order_seq_cst);
     if (messages_.load(std::memory_order_seq_cst) != nullptr) timeout = Duration::zero();
   }
-  auto waited = multiplexer_->wait(timeout, *this);
+  auto waited = look(timeout);
   sleeps_.store(false, std::memory_order_relaxed);
   take_messages();
   return waited;
+}
+
+Result<void> Reactor::look(std::optional<Duration> timeout) {
+  if (tracks != 0) waiting_since_ns = realtime_ns();
+  return multiplexer_->wait(timeout, *this);
 }
 
 /// News for one descriptor. What it sets off is run, and its output sent, before the next is looked

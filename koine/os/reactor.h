@@ -14,8 +14,8 @@
 #include "koine/async/frame_pool.h"
 #include "koine/async/loop.h"
 #include "koine/async/started.h"
-#include "koine/base/function.h"
 #include "koine/base/block_pool.h"
+#include "koine/base/function.h"
 #include "koine/os/fd.h"
 #include "koine/os/multiplexer.h"
 
@@ -81,6 +81,11 @@ class Reactor final : private Newsroom {
   void keep(std::unique_ptr<Lingering> lingering);
   void end(Lingering& lingering);
 
+  /// Sockets whose messages are followed: while there are any, the clock is read whenever the loop
+  /// begins to wait.
+  std::size_t tracks = 0;
+  std::int64_t waiting_since_ns = 0;  ///< CLOCK_REALTIME; only while there are any
+
   /// Bytes that all connections of this loop have collected and not yet sent.
   std::size_t unsent_bytes = 0;
 
@@ -107,6 +112,7 @@ class Reactor final : private Newsroom {
   std::optional<Duration> time_to_wait();
   Result<void> wait(std::optional<Duration> timeout);
   void take_messages();
+  Result<void> look(std::optional<Duration> timeout);
 
   std::unique_ptr<Multiplexer> multiplexer_;
   BlockPool blocks_;

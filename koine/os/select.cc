@@ -59,7 +59,12 @@ class Select final : public Multiplexer {
       if (FD_ISSET(asked.fd, &in)) news |= readable_news;
       if (FD_ISSET(asked.fd, &out)) news |= writable_news;
       if (news == 0) continue;
-      if (Watcher* watcher = watchers_.find(asked.token)) newsroom.heard(*watcher, news);
+      if (Watcher* watcher = watchers_.find(asked.token)) {
+        // select(2) calls an error readable and writable, and says no more. Reports that nobody
+        // waits beside are read by the clock (Track::run).
+        if (watcher->error_queue != nullptr) watcher->error_queue->drain();
+        newsroom.heard(*watcher, news);
+      }
     }
     return {};
   }

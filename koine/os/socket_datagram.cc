@@ -5,6 +5,7 @@
 #include "koine/os/fault_of.h"
 #include "koine/os/sockaddr.h"
 #include "koine/os/system.h"
+#include "koine/os/track.h"
 
 namespace koine::os {
 
@@ -17,7 +18,14 @@ Result<std::unique_ptr<Datagram>> SocketDatagram::make(Reactor& reactor, BoundSo
   return made;
 }
 
+SocketDatagram::SocketDatagram(Reactor& reactor, BoundSocket socket)
+    : reactor_(reactor), socket_(std::move(socket)) {
+  watcher_.fd = socket_.fd.get();
+  watcher_.presume(writable_news);
+}
+
 SocketDatagram::~SocketDatagram() {
+  detach();
   if (socket_.fd) reactor_.unwatch(watcher_);
 }
 
@@ -26,7 +34,7 @@ Result<Received> SocketDatagram::receive_now(MutableBytes into) {
     refused_ = false;
     return std::unexpected(Error(Fault::refused, "receive at", name(), ECONNREFUSED));
   }
-  if (!watcher_.can_read()) return fail(Fault::would_block);
+  if (!watcher_.can_read()) return nothing_yet();
   Sockaddr from;
   iovec piece{into.data(), into.size()};
   msghdr message{};
@@ -34,9 +42,16 @@ Result<Received> SocketDatagram::receive_now(MutableBytes into) {
   message.msg_namelen = from.size;
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
+  ControlBuffer room;
+  std::int64_t called_ns = 0;
+  if (track_) {
+    track_->give_room(message, room);
+    called_ns = realtime_ns();
+  }
   for (;;) {
     const ssize_t count = sys::recvmsg(socket_.fd.get(), &message, 0);
     if (count >= 0) {
+      if (track_) track_->arrived(message, called_ns);
       from.size = message.msg_namelen;
       return Received{.size = static_cast<std::size_t>(count),
                       .from = from_sockaddr(from),
@@ -45,11 +60,16 @@ Result<Received> SocketDatagram::receive_now(MutableBytes into) {
     if (errno == EINTR) continue;
     if (errno == EAGAIN) {
       watcher_.emptied();
-      return fail(Fault::would_block);
+      return nothing_yet();
     }
     const int error = errno;
     return std::unexpected(system_error("receive at", name(), error));
   }
+}
+
+Result<Received> SocketDatagram::nothing_yet() {
+  if (track_) track_->asks();
+  return fail(Fault::would_block);
 }
 
 Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
@@ -67,13 +87,20 @@ Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
   message.msg_namelen = connected_ ? 0 : target.size;
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
+  ControlBuffer room;
+  bool asked = track_ && track_->ask(message, room, from.size());
   for (bool is_second_try = false;;) {
     if (sys::sendmsg(socket_.fd.get(), &message, MSG_NOSIGNAL) >= 0) {
+      if (track_) track_->sent(from.size(), asked);
       pause_ = pause_min;
       return {};
     }
     const int error = errno;
     if (error == EINTR) continue;
+    if (track_ && track_->refused(error, asked)) {
+      asked = track_->ask(message, room, from.size());
+      continue;
+    }
     if (error == EAGAIN) {
       wait_for_room();
       return fail(Fault::would_block);
@@ -111,6 +138,27 @@ Result<void> SocketDatagram::connect(const Address& peer) {
   }
   connected_ = true;
   return {};
+}
+
+Result<Track*> SocketDatagram::attach(journey::Recorder& recorder, const RunDelay& run_delay) {
+  detach();
+  track_ = std::make_unique<Track>(reactor_, recorder, run_delay, socket_.fd.get(),
+                                   socket_.endpoint.transport(), nullptr);
+  // Only then is there an error queue: a Unix socket gives what has arrived instead.
+  if (track_->timestamping().sending) watcher_.error_queue = track_.get();
+  journey::Connection& connection = track_->connection();
+  connection.client = name();
+  const Address peer = peer_address(socket_.fd.get());
+  if (peer.kind() != Address::Kind::none)
+    connection.server = to_string(Endpoint::of(peer, socket_.endpoint.transport()));
+  return track_.get();
+}
+
+void SocketDatagram::detach() {
+  if (!track_) return;
+  watcher_.error_queue = nullptr;
+  track_.reset();
+  disable_timestamping(socket_.fd.get());
 }
 
 Address SocketDatagram::local() const { return local_address(socket_.fd.get()); }

@@ -7,7 +7,14 @@
 #include "koine/os/reactor.h"
 #include "koine/transport/datagram.h"
 
+namespace koine::journey {
+class Recorder;
+}
+
 namespace koine::os {
+
+class RunDelay;
+class Track;
 
 class SocketDatagram final : public Datagram, private Timer {
  public:
@@ -22,17 +29,18 @@ class SocketDatagram final : public Datagram, private Timer {
   Address local() const override;
   std::string name() const override { return to_string(socket_.endpoint); }
 
+  /// Follows messages from now on; see Tracker.
+  Result<Track*> attach(journey::Recorder& recorder, const RunDelay& run_delay);
+  void detach();
+
  private:
-  SocketDatagram(Reactor& reactor, BoundSocket socket)
-      : reactor_(reactor), socket_(std::move(socket)) {
-    watcher_.fd = socket_.fd.get();
-    watcher_.presume(writable_news);
-  }
+  SocketDatagram(Reactor& reactor, BoundSocket socket);
 
   static constexpr Duration pause_min = 1ms;
   static constexpr Duration pause_max = 100ms;
 
   bool is_udp() const { return socket_.endpoint.transport() == Transport::udp; }
+  Result<Received> nothing_yet();
   void wait_for_room();
   void run() override { by_clock_.wake_all(reactor_.loop()); }  // the pause is over
 
@@ -43,7 +51,8 @@ class SocketDatagram final : public Datagram, private Timer {
   Duration pause_ = pause_min;
   bool waits_by_clock_ = false;
   bool connected_ = false;
-  bool refused_ = false;  // an earlier datagram was, and nobody has been told
+  bool refused_ = false;          // an earlier datagram was, and nobody has been told
+  std::unique_ptr<Track> track_;  // null unless somebody follows messages
 };
 
 }  // namespace koine::os

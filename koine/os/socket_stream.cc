@@ -8,6 +8,7 @@
 #include "koine/os/lingering.h"
 #include "koine/os/sockaddr.h"
 #include "koine/os/system.h"
+#include "koine/os/track.h"
 
 namespace koine::os {
 namespace {
@@ -91,6 +92,7 @@ SocketStream::SocketStream(Reactor& reactor, Fd fd, Transport transport, Address
 SocketStream::~SocketStream() {
   if (!fd_) return;
   if (!outbox_.empty() && error_ == 0 && watcher_.can_write()) run();
+  detach();
   reactor_.unwatch(watcher_);
   reactor_.unsent_bytes -= outbox_.size();
   if (error_ != 0 || read_error_ != 0) {
@@ -119,10 +121,11 @@ std::unexpected<Error> SocketStream::failed(const char* operation) const {
 }
 
 Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
-  if (!watcher_.can_read()) return fail(Fault::would_block);
+  if (!watcher_.can_read()) return nothing_yet();
   into = into.first(allowed(Call::recv, into.size()));
   for (;;) {
-    const ssize_t count = sys::recv(fd_.get(), into.data(), into.size(), 0);
+    const ssize_t count =
+        track_ ? receive_tracked(into) : sys::recv(fd_.get(), into.data(), into.size(), 0);
     if (count >= 0) {
       if (count == 0) {
         if (!peer_finished_ && broken() != 0) {
@@ -139,7 +142,7 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
     if (errno == EINTR) continue;
     if (errno == EAGAIN && broken() == 0) {
       watcher_.emptied();
-      return fail(Fault::would_block);
+      return nothing_yet();
     }
     // What was there is read; whoever waited for more on a connection that cannot send would wait
     // for an answer to words that were never heard.
@@ -147,6 +150,24 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
     errno = broken();
     return failed("read");
   }
+}
+
+std::unexpected<Error> SocketStream::nothing_yet() {
+  if (track_) track_->asks();
+  return fail(Fault::would_block);
+}
+
+ssize_t SocketStream::receive_tracked(MutableBytes into) {
+  ControlBuffer room;
+  iovec piece{into.data(), into.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  track_->give_room(message, room);
+  const std::int64_t called_ns = realtime_ns();
+  const ssize_t count = sys::recvmsg(fd_.get(), &message, 0);
+  if (count > 0) track_->arrived(message, called_ns);
+  return count;
 }
 
 /// What broke the connection, or 0. The kernel tells each error once, and afterwards says "the
@@ -165,7 +186,7 @@ Result<std::size_t> SocketStream::read_now(MutableBytes into) {
 
 Result<Buffer> SocketStream::receive_now() {
   if (!fd_) return failed("read");
-  if (!watcher_.can_read()) return fail(Fault::would_block);
+  if (!watcher_.can_read()) return nothing_yet();
   std::byte* block = reactor_.blocks().take();
   const auto count = receive_into({block, BlockPool::block_bytes});
   Buffer buffer(reactor_.blocks(), block, count.value_or(0));
@@ -176,9 +197,11 @@ Result<Buffer> SocketStream::receive_now() {
 /// Sends what can be sent; 0 if nothing can. A failure is kept in error_.
 std::size_t SocketStream::send_some(Bytes from) {
   from = from.first(allowed(Call::send, from.size()));
+  if (track_) from = from.first(track_->cut(from.size()));
   for (;;) {
     const ssize_t count =
-        sys::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        track_ ? send_tracked(from)
+               : sys::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count >= 0) {
       if (static_cast<std::size_t>(count) < from.size()) watcher_.filled();
       return static_cast<std::size_t>(count);
@@ -193,8 +216,24 @@ std::size_t SocketStream::send_some(Bytes from) {
   }
 }
 
+/// MSG_EOR keeps the kernel from putting what follows into the same segment, which would then have
+/// the stamps of its last byte, not of this message's.
+ssize_t SocketStream::send_tracked(Bytes from) {
+  ControlBuffer room;
+  iovec piece{const_cast<std::byte*>(from.data()), from.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  const bool asked = track_->ask(message, room, from.size());
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (asked ? MSG_EOR : 0);
+  const ssize_t count = sys::sendmsg(fd_.get(), &message, flags);
+  if (count > 0) track_->sent(static_cast<std::size_t>(count), asked);
+  return count;
+}
+
 /// Sends the outbox and as much of `from` as goes with it, in one call: how much of `from`.
 Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
+  if (track_) return send_behind_outbox(from);
   const Bytes first = outbox_.rest();
   const std::size_t bytes = allowed(Call::sendmsg, first.size() + from.size());
   const std::size_t bytes_of_first = std::min(bytes, first.size());
@@ -222,6 +261,20 @@ Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
     reactor_.unsent_bytes -= of_outbox;
     return count - of_outbox;
   }
+}
+
+/// The same in more than one call, so that each ends where a followed message does.
+Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
+  while (!outbox_.empty() && watcher_.can_write()) {
+    const std::size_t sent = send_some(outbox_.rest());
+    if (error_ != 0) break;
+    outbox_.consume(sent);
+    reactor_.unsent_bytes -= sent;
+  }
+  const std::size_t sent = outbox_.empty() && watcher_.can_write() ? send_some(from) : 0;
+  if (error_ == 0) return sent;
+  errno = error_;
+  return failed("write");
 }
 
 Result<std::size_t> SocketStream::write_now(Bytes from) {
@@ -302,6 +355,7 @@ void SocketStream::sent_everything() {
 /// to hear it.
 void SocketStream::broke(int error) {
   error_ = static_cast<std::int16_t>(error);
+  if (track_) track_->hung_up();
   leave();
   reactor_.unsent_bytes -= outbox_.size();
   outbox_.consume(outbox_.size());
@@ -333,8 +387,29 @@ Result<void> SocketStream::finish() {
   return {};
 }
 
+Result<Track*> SocketStream::attach(journey::Recorder& recorder, const RunDelay& run_delay) {
+  if (!fd_) return failed("follow");
+  detach();
+  track_ = std::make_unique<Track>(reactor_, recorder, run_delay, fd_.get(), transport_, this);
+  // Only then is there an error queue: a Unix socket gives what has arrived instead.
+  if (track_->timestamping().sending) watcher_.error_queue = track_.get();
+  journey::Connection& connection = track_->connection();
+  if (const Address here = local(); here.kind() != Address::Kind::none)
+    connection.client = to_string(Endpoint::of(here, transport_));
+  connection.server = name();
+  return track_.get();
+}
+
+void SocketStream::detach() {
+  if (!track_) return;
+  watcher_.error_queue = nullptr;
+  track_.reset();
+  if (fd_) disable_timestamping(fd_.get());
+}
+
 void SocketStream::abort() {
   if (!fd_) return;
+  detach();
   leave();
   reactor_.unsent_bytes -= outbox_.size();
   outbox_.consume(outbox_.size());
@@ -346,6 +421,7 @@ void SocketStream::abort() {
 
 Fd SocketStream::release() {
   if (!outbox_.empty()) run();
+  detach();
   leave();
   reactor_.unsent_bytes -= outbox_.size();
   outbox_.consume(outbox_.size());

@@ -13,7 +13,14 @@
 #include "koine/os/watcher.h"
 #include "koine/transport/stream.h"
 
+namespace koine::journey {
+class Recorder;
+}
+
 namespace koine::os {
+
+class RunDelay;
+class Track;
 
 /// Output that was collected and is not yet sent.
 class Outbox {
@@ -76,12 +83,20 @@ class SocketStream final : public Stream, private Runnable {
   /// The socket, for options; -1 after abort().
   int descriptor() const { return fd_.get(); }
 
+  /// Follows messages from now on; see Tracker. Fault::closed after abort().
+  Result<Track*> attach(journey::Recorder& recorder, const RunDelay& run_delay);
+  void detach();
+
  private:
   SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer);
 
   void run() override;  // at the end of the turn, or when output can be sent
   Result<std::size_t> receive_into(MutableBytes into);
+  std::unexpected<Error> nothing_yet();
+  ssize_t receive_tracked(MutableBytes into);
+  ssize_t send_tracked(Bytes from);
   Result<std::size_t> send_with_outbox(Bytes from);
+  Result<std::size_t> send_behind_outbox(Bytes from);
   std::size_t send_some(Bytes from);
   void send_later();
   int broken() const;
@@ -101,6 +116,7 @@ class SocketStream final : public Stream, private Runnable {
   std::int16_t read_error_ = 0;  // and while reading
   Outbox outbox_;
   StoredAddress peer_;
+  std::unique_ptr<Track> track_;  // null unless somebody follows messages
 };
 
 }  // namespace koine::os

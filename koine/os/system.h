@@ -35,6 +35,7 @@ enum class Call : std::uint8_t {
   getsockname,
   getsockopt,
   listen,
+  open,
   poll,
   read,
   recv,
@@ -109,11 +110,17 @@ inline int getsockopt(int fd, int level, int option, void* value, socklen_t* siz
   return fails(Call::getsockopt) ? -1 : ::getsockopt(fd, level, option, value, size);
 }
 inline int listen(int fd, int backlog) { return fails(Call::listen) ? -1 : ::listen(fd, backlog); }
+inline int open(const char* path) {
+  return fails(Call::open) ? -1 : ::open(path, O_RDONLY | O_CLOEXEC);
+}
 inline int ppoll(pollfd* set, nfds_t count, const timespec* timeout) {
   return fails(Call::poll) ? -1 : ::ppoll(set, count, timeout, nullptr);
 }
 inline int pselect(int count, fd_set* in, fd_set* out, fd_set* except, const timespec* timeout) {
   return fails(Call::select) ? -1 : ::pselect(count, in, out, except, timeout, nullptr);
+}
+inline ssize_t pread(int fd, void* into, std::size_t bytes, off_t offset) {
+  return fails(Call::read) ? -1 : ::pread(fd, into, bytes, offset);
 }
 inline ssize_t read(int fd, void* into, std::size_t bytes) {
   return fails(Call::read) ? -1 : ::read(fd, into, bytes);

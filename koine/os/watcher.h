@@ -17,6 +17,29 @@ enum News : std::uint8_t {
   writable_news = 2,
   /// The peer has finished or the connection broke: reads no longer wait for new news.
   ended_news = 4,
+  /// There is an error, or a report in the error queue. Never remembered: Watcher finds out which.
+  error_news = 8,
+};
+
+/// What an error is to who waits.
+inline constexpr unsigned error_means = readable_news | writable_news | ended_news;
+
+/// Reads the reports that the kernel puts into a socket's error queue. EPOLLERR cannot be masked,
+/// so whoever asks for reports has to read them, or a level-triggered multiplexer never sleeps
+/// again.
+class ErrorQueue {
+ public:
+  /// Reads all there is: the news that an error may still mean.
+  virtual unsigned drain() = 0;
+
+  /// True while reports are due.
+  virtual bool waits() const = 0;
+
+  /// The connection is over: no more reports will come.
+  virtual void hung_up() = 0;
+
+ protected:
+  ~ErrorQueue() = default;
 };
 
 /// The name of a watcher inside a multiplexer. A reused slot gets another generation, so news for a
@@ -39,6 +62,7 @@ class Watcher {
 
   int fd = -1;
   Token token;
+  ErrorQueue* error_queue = nullptr;  ///< whoever asked for reports, if anybody did
 
   /// What is presumed possible without waiting.
   bool can_read() const { return (ready_ & (readable_news | ended_news)) != 0; }
@@ -55,15 +79,23 @@ class Watcher {
   /// What a level-triggered multiplexer has to ask about: only what somebody waits for.
   bool wants_read() const { return static_cast<bool>(readers); }
   bool wants_write() const { return static_cast<bool>(writers); }
+  bool wants_reports() const { return error_queue != nullptr && error_queue->waits(); }
 
   /// From the multiplexer.
   void news(Loop& loop, unsigned what) {
+    if ((what & error_news) != 0) what = meaning_of_error(what);
     ready_ |= static_cast<std::uint8_t>(what);
     if (can_read()) readers.wake_all(loop);
     if (can_write()) writers.wake_all(loop);
   }
 
  private:
+  /// An error is found by the next read or write, whichever comes first.
+  unsigned meaning_of_error(unsigned what) const {
+    const unsigned meaning = error_queue == nullptr ? error_means : error_queue->drain();
+    return (what & ~static_cast<unsigned>(error_news)) | meaning;
+  }
+
   std::uint8_t ready_ = 0;
 
  public:

@@ -33,11 +33,11 @@ bool was_hit() { return hit; }
 
 std::string_view to_string(Call call) {
   static constexpr std::string_view names[] = {
-      "accept",  "bind",        "connect",     "epoll_create",    "epoll_ctl",  "epoll_wait",
-      "eventfd", "getpeername", "getsockname", "getsockopt",      "listen",     "poll",
-      "read",    "recv",        "recvmsg",     "ring_completion", "ring_enter", "ring_setup",
-      "select",  "send",        "sendmsg",     "setsockopt",      "shutdown",   "signalfd",
-      "socket",  "write"};
+      "accept",     "bind",        "connect",     "epoll_create", "epoll_ctl",       "epoll_wait",
+      "eventfd",    "getpeername", "getsockname", "getsockopt",   "listen",          "open",
+      "poll",       "read",        "recv",        "recvmsg",      "ring_completion", "ring_enter",
+      "ring_setup", "select",      "send",        "sendmsg",      "setsockopt",      "shutdown",
+      "signalfd",   "socket",      "write"};
   static_assert(std::size(names) == calls);
   return names[static_cast<std::size_t>(call)];
 }
@@ -60,6 +60,7 @@ const std::vector<int>& errors_of(Call call) {
       {Call::getsockname, {ENOBUFS}},
       {Call::getsockopt, {ENOPROTOOPT, ENOMEM}},
       {Call::listen, {EADDRINUSE, EOPNOTSUPP}},
+      {Call::open, {EACCES, EMFILE, ENFILE, ENOENT, ENOMEM}},
       {Call::poll, {EINTR, ENOMEM, EINVAL}},
       {Call::read, {EINTR, EIO}},
       {Call::recv, {EINTR, ECONNRESET, ETIMEDOUT, ENOMEM, EHOSTUNREACH}},

@@ -1,0 +1,412 @@
+// Messages followed through the real kernel, on loopback.
+#include "koine/os/track.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include "koine/async/combine.h"
+#include "koine/async/scope.h"
+#include "koine/async/within.h"
+#include "koine/journey/export.h"
+#include "koine/journey/picture.h"
+#include "koine/journey/spans.h"
+#include "koine/os/each_multiplexer_test.h"
+#include "koine/os/network.h"
+#include "koine/os/socket_stream.h"
+
+namespace koine::os {
+namespace {
+
+using journey::Journey;
+using journey::Leg;
+using journey::Quality;
+using journey::Step;
+
+constexpr Duration patience = 20s;
+
+/// Both ends on one loop, and a recorder at each.
+class Both {
+ public:
+  explicit Both(Network& on, journey::RecorderOptions options = {.every = 1})
+      : network(on), asked(options), answered(options), here(asked), there(answered) {}
+
+  Io<void> connect(std::string at) {
+    auto beginning = here.ready();
+    EXPECT_TRUE(co_await attempt(std::move(beginning)));
+    auto endpoint = parse_endpoint(at);
+    listener = co_await attempt(network.listen(*endpoint));
+    auto dialing = dial(network, listener->endpoint());
+    client = co_await attempt(std::move(dialing));
+    server = co_await attempt(accept(*listener));
+    asks = co_await attempt(here.attach(*client));
+    answers = co_await attempt(there.attach(*server));
+    co_return {};
+  }
+
+  /// One message there and the same back, followed at both ends: the two halves.
+  Io<std::pair<std::shared_ptr<Journey>, std::shared_ptr<Journey>>> exchange(std::string text) {
+    auto question = asked.begin(asks->connection());
+    auto answer = answered.begin(answers->connection());
+    asks->send(question, Way::there, text.size());
+    auto serving = serve(answer, text.size());
+    auto asking = ask(question, text);
+    auto both = co_await all(std::move(serving), std::move(asking));
+    co_await attempt(std::move(both));
+    co_await attempt(within(patience, settled(*asks)));
+    co_await attempt(within(patience, settled(*answers)));
+    co_return std::pair(question, answer);
+  }
+
+  static Io<std::string> take(Stream& stream, std::size_t bytes) {
+    std::string text;
+    while (text.size() < bytes) {
+      const Buffer buffer = co_await attempt(koine::receive(stream));
+      if (!buffer) co_return fail(Fault::ended, "read");
+      text += buffer.text();
+    }
+    co_return text;
+  }
+
+  Network& network;
+  journey::Recorder asked;
+  journey::Recorder answered;
+  Tracker here;
+  Tracker there;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Stream> client;
+  std::unique_ptr<Stream> server;
+  Track* asks = nullptr;
+  Track* answers = nullptr;
+
+ private:
+  Io<void> serve(std::shared_ptr<Journey> answer, std::size_t bytes) {
+    auto taking = take(*server, bytes);
+    const std::string text = co_await attempt(std::move(taking));
+    answers->receive(answer, Way::there);
+    answers->send(answer, Way::back, bytes);
+    co_await attempt(write_all(*server, text));
+    co_await attempt(flush(*server));
+    co_return {};
+  }
+  Io<void> ask(std::shared_ptr<Journey> question, std::string text) {
+    co_await attempt(write_all(*client, text));
+    co_await attempt(flush(*client));
+    auto taking = take(*client, text.size());
+    const std::string back = co_await attempt(std::move(taking));
+    if (back != text) co_return fail(Fault::malformed, "compare");
+    asks->receive(question, Way::back);
+    co_return {};
+  }
+};
+
+using TrackTest = OnEachMultiplexer;
+
+/// Both halves as one, on the one clock that both ends read.
+Journey joined(const std::pair<std::shared_ptr<Journey>, std::shared_ptr<Journey>>& halves) {
+  return journey::join(*halves.first, *halves.second,
+                       {.method = journey::Offset::Method::same_clock});
+}
+
+void expect_whole(const Journey& journey, const char* what) {
+  EXPECT_EQ(journey::stamps_of(journey), 14) << what << json_line(journey);
+  const journey::Spans spans = spans_of(journey);
+  EXPECT_EQ(spans.spans.size(), 13U) << what;
+  std::int64_t sum = 0;
+  for (const journey::Span& span : spans.spans) sum += span.ns();
+  EXPECT_EQ(sum, spans.total_ns) << what;
+  EXPECT_EQ(spans.total_ns, journey.reply.recv_out.ns - journey.request.write_in.ns) << what;
+  for (const Leg* leg : {&journey.request, &journey.reply}) {
+    // On a busy machine TCP sends again what was not lost; it counts that as well.
+    EXPECT_GE(leg->sendings, 1U) << what;
+    EXPECT_LE(leg->sendings, 1 + leg->tcp.retransmits) << what;
+    EXPECT_EQ(leg->sched.quality, Quality::exact) << what;
+    EXPECT_EQ(leg->snd.at(0).quality, Quality::exact) << what;
+    EXPECT_EQ(leg->rx.quality, Quality::exact) << what;
+    EXPECT_LE(leg->write_in.ns, leg->sched.ns) << what;
+    EXPECT_LE(leg->sched.ns, leg->snd[0].ns) << what;
+    EXPECT_LE(leg->snd[0].ns, leg->rx.ns) << what;
+    EXPECT_LE(leg->rx.ns, leg->recv_out.ns) << what;
+    EXPECT_LE(leg->recv_in.ns, leg->recv_out.ns) << what;
+  }
+}
+
+TEST_P(TrackTest, EveryStampOfAMessageOverTcpComesInOrderAndTheStepsAddUp) {
+  Network network(reactor());
+  for (const char* at : {"tcp://127.0.0.1:0", "tcp://[::1]:0"}) {
+    Both both(network);
+    const auto done = reactor().run(within(patience, both.connect(at)));
+    ASSERT_TRUE(done) << to_string(done.error());
+    EXPECT_EQ(both.asks->level(), journey::Level::one_end);
+    for (int i = 0; i < 3; ++i) {
+      const auto halves = reactor().run(within(patience, both.exchange("hello")));
+      ASSERT_TRUE(halves) << to_string(halves.error());
+      const Journey journey = joined(*halves);
+      expect_whole(journey, at);
+      EXPECT_TRUE(journey.request.ack) << at;
+      EXPECT_TRUE(journey.reply.ack) << at;
+      EXPECT_GT(journey.request.tcp.mss, 0U);
+      EXPECT_TRUE(journey.request.cpu_wait_ns);
+      EXPECT_EQ(journey::level_of(journey), journey::Level::both_ends);
+    }
+    EXPECT_EQ(both.asks->over_budget(), 0U);
+  }
+}
+
+TEST_P(TrackTest, EveryStampOfADatagramComesInOrderAndTheStepsAddUp) {
+  Network network(reactor());
+  for (const char* at : {"udp://127.0.0.1:0", "udp://[::1]:0"}) {
+    journey::Recorder recorder({.every = 1});
+    Tracker tracker(recorder);
+    EXPECT_TRUE(reactor().run(tracker.ready()).value_or(false));
+    auto server = network.bind(*parse_endpoint(at)).value();
+    auto client = network.bind(*parse_endpoint(at)).value();
+    Track* asks = tracker.attach(*client).value();
+    Track* answers = tracker.attach(*server).value();
+    for (int i = 0; i < 3; ++i) {
+      auto journey = recorder.begin(asks->connection());
+      const auto story = [&]() -> Io<void> {
+        std::array<std::byte, 100> room{};
+        asks->send(journey, Way::there, 5);
+        co_await attempt(send_to(*client, as_bytes("hello"), server->local()));
+        const Received heard = co_await attempt(receive_from(*server, room));
+        answers->receive(journey, Way::there);
+        answers->send(journey, Way::back, 5);
+        co_await attempt(send_to(*server, Bytes(room).first(heard.size), heard.from));
+        co_await attempt(receive_from(*client, room));
+        asks->receive(journey, Way::back);
+        co_await attempt(settled(*asks));
+        co_await attempt(settled(*answers));
+        co_return {};
+      };
+      const auto told = reactor().run(within(patience, story()));
+      ASSERT_TRUE(told) << to_string(told.error());
+      journey->offset.method = journey::Offset::Method::same_clock;
+      expect_whole(*journey, at);
+      EXPECT_FALSE(journey->request.ack);
+    }
+  }
+}
+
+TEST_P(TrackTest, AUnixSocketHasTheProgramsStampsAndSaysWhy) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(
+      within(patience, both.connect("unix:@koine-track-test-" + std::to_string(::getpid())))));
+  EXPECT_EQ(both.asks->level(), journey::Level::programs);
+  EXPECT_EQ(both.asks->timestamping().lacking, "the kernel stamps TCP and UDP only");
+  const auto halves = reactor().run(within(patience, both.exchange("hello")));
+  ASSERT_TRUE(halves) << to_string(halves.error());
+  const Journey journey = joined(*halves);
+  EXPECT_EQ(journey::level_of(journey), journey::Level::programs);
+  EXPECT_TRUE(journey.request.write_in && journey.request.write_out && journey.request.recv_out);
+  EXPECT_FALSE(journey.request.rx || journey.request.sched);
+  EXPECT_EQ(spans_of(journey).total_ns, journey.reply.recv_out.ns - journey.request.write_in.ns);
+}
+
+/// Many messages in flight: each has a segment of its own, so none has another's stamps.
+TEST_P(TrackTest, NoMessageSharesItsStampsWithAnother) {
+  Network network(reactor());
+  Both both(network, {.every = 1, .budget = 16});
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const auto story = [&]() -> Io<int> {
+    int shared = 0;
+    for (int round = 0; round < 20; ++round) {
+      std::vector<std::shared_ptr<Journey>> journeys;
+      for (int i = 0; i < 8; ++i) {
+        journeys.push_back(both.asked.begin(both.asks->connection()));
+        const std::string text(static_cast<std::size_t>(1 + 40 * i), 'k');
+        both.asks->send(journeys.back(), Way::there, text.size());
+        co_await attempt(write_all(*both.client, text));
+        co_await attempt(write_all(*both.client, "followed by nobody"));
+      }
+      auto taking = Both::take(*both.server, 8 * 18 + 8 + 40 * 28);
+      co_await attempt(std::move(taking));
+      co_await attempt(settled(*both.asks));
+      for (const auto& journey : journeys) {
+        const Leg& leg = journey->request;
+        // On a busy machine TCP sends a tail again that was not lost; both are its own.
+        bool exact = leg.sched.quality == Quality::exact && !leg.snd.empty() &&
+                     leg.ack.quality == Quality::exact;
+        for (const journey::Stamp& sending : leg.snd)
+          exact = exact && sending.quality == Quality::exact;
+        EXPECT_TRUE(exact) << json_line(*journey);
+        shared += exact ? 0 : 1;
+      }
+    }
+    co_return shared;
+  };
+  const auto shared = reactor().run(within(patience, story()));
+  ASSERT_TRUE(shared) << to_string(shared.error());
+  EXPECT_EQ(*shared, 0);
+}
+
+/// The kernel charges reports to the receive buffer until somebody reads them. Nobody does here,
+/// and still most of the buffer is left for what the peer has to say.
+TEST_P(TrackTest, ReportsThatNobodyReadsLeaveThePeerItsRoom) {
+  Network network(reactor());
+  Both both(network, {.every = 1, .budget = 1000});
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const int fd = dynamic_cast<SocketStream&>(*both.client).descriptor();
+  const auto story = [&]() -> Io<void> {
+    for (int i = 0; i < 64; ++i) {
+      auto journey = both.asked.begin(both.asks->connection());
+      both.asks->send(journey, Way::there, 1);
+      co_await attempt(write_all(*both.client, "k"));
+      co_await attempt(flush(*both.client));  // no turn of the loop between them
+    }
+    co_return {};
+  };
+  ASSERT_TRUE(reactor().run(story()));
+  std::array<std::uint32_t, 9> memory{};  // SO_MEMINFO, linux/sock_diag.h
+  socklen_t size = sizeof(memory);
+  ASSERT_EQ(::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &size), 0);
+  EXPECT_LE(memory[0], memory[1] / 2);  // received and not read; the bound
+  EXPECT_FALSE(both.asks->settled() && both.asks->over_budget() == 0);
+}
+
+TEST_P(TrackTest, TooManyMessagesAtOnceAreNotStampedAndStillArrive) {
+  Network network(reactor());
+  Both both(network, {.every = 1, .budget = 4});
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const auto story = [&]() -> Io<int> {
+    std::vector<std::shared_ptr<Journey>> journeys;
+    int stamped = 0;
+    for (int i = 0; i < 64; ++i) {
+      journeys.push_back(both.asked.begin(both.asks->connection()));
+      stamped += both.asks->send(journeys.back(), Way::there, 10) ? 1 : 0;
+      co_await attempt(write_all(*both.client, "ten bytes."));  // collected until the turn ends
+    }
+    auto taking = Both::take(*both.server, 640);
+    co_await attempt(std::move(taking));
+    co_await attempt(settled(*both.asks));
+    for (const auto& journey : journeys) EXPECT_TRUE(journey->request.write_in);
+    co_return stamped;
+  };
+  const auto stamped = reactor().run(within(patience, story()));
+  ASSERT_TRUE(stamped) << to_string(stamped.error());
+  EXPECT_EQ(*stamped, 4);
+  EXPECT_EQ(both.asks->over_budget(), 60U);
+}
+
+TEST_P(TrackTest, ARecorderMayComeAndGoInTheMiddleOfAConnection) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  detach(*both.client);
+  detach(*both.server);
+  EXPECT_EQ(reactor().tracks, 0U);
+  const auto story = [&]() -> Io<void> {
+    const std::string unfollowed(100'000, 'a');
+    co_await attempt(write_all(*both.client, unfollowed));
+    auto taking = Both::take(*both.server, 100'000);
+    co_await attempt(std::move(taking));
+    co_await attempt(write_all(*both.client, "collected and not yet sent"));
+    both.asks = co_await attempt(both.here.attach(*both.client));
+    auto journey = both.asked.begin(both.asks->connection());
+    both.asks->send(journey, Way::there, 5);
+    co_await attempt(write_all(*both.client, "hello"));
+    auto taking_rest = Both::take(*both.server, 26 + 5);
+    co_await attempt(std::move(taking_rest));
+    co_await attempt(settled(*both.asks));
+    EXPECT_EQ(journey->request.sched.quality, Quality::exact);
+    EXPECT_GE(journey->request.sendings, 1U);
+    EXPECT_TRUE(journey->request.ack);
+    co_return {};
+  };
+  const auto told = reactor().run(within(patience, story()));
+  EXPECT_TRUE(told) << to_string(told.error());
+}
+
+TEST_P(TrackTest, TheFirstBytesOfALargeMessageAreStampedAsWellAsItsLast) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const auto halves = reactor().run(within(patience, both.exchange(std::string(1'000'000, 'k'))));
+  ASSERT_TRUE(halves) << to_string(halves.error());
+  const Leg& leg = halves->first->request;
+  ASSERT_TRUE(leg.first_snd);
+  ASSERT_FALSE(leg.snd.empty());
+  EXPECT_LT(leg.first_snd.ns, leg.snd[0].ns);
+  EXPECT_LE(leg.write_in.ns, leg.first_snd.ns);
+}
+
+TEST_P(TrackTest, TheKernelGivesBackTheFrameWithItsHeadersWithoutAnyRightToCapture) {
+  Network network(reactor());
+  for (const char* at : {"tcp://127.0.0.1:0", "tcp://[::1]:0"}) {
+    Both both(network, {.every = 1, .frames = true});
+    ASSERT_TRUE(reactor().run(within(patience, both.connect(at))));
+    if (!both.asks->timestamping().frames) GTEST_SKIP() << both.asks->timestamping().lacking;
+    const auto halves = reactor().run(within(patience, both.exchange("a message with a frame")));
+    ASSERT_TRUE(halves) << to_string(halves.error());
+    const Journey journey = joined(*halves);
+    ASSERT_EQ(journey.frames.size(), 2U);
+    const std::string shown = layers(journey);
+    for (const char* words : {"\"a message with a frame\"", "4 TCP", "2 Ethernet", "the answer's"})
+      EXPECT_NE(shown.find(words), std::string::npos) << words << " in\n" << shown;
+    EXPECT_NE(shown.find(at[6] == '[' ? "3 IPv6" : "3 IPv4"), std::string::npos) << shown;
+    EXPECT_EQ(journey::level_of(journey), journey::Level::both_with_frames);
+  }
+}
+
+/// The server's clock is a second and a quarter ahead and drifts: the bounds hold each time.
+TEST_P(TrackTest, TheOffsetOfAFakedClockIsAlwaysWithinTheBounds) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  journey::ClockOffset clocks;
+  std::int64_t origin = 0;
+  const auto fake = [&](std::int64_t ns) { return ns + 1'230'000'000 + (ns - origin) / 20'000; };
+  for (int i = 0; i < 25; ++i) {
+    const auto halves = reactor().run(within(patience, both.exchange("hello")));
+    ASSERT_TRUE(halves) << to_string(halves.error());
+    if (origin == 0) origin = halves->first->request.write_in.ns;
+    Journey server = *halves->second;
+    for (journey::Stamp* stamp :
+         {&server.request.rx, &server.request.recv_in, &server.request.recv_out,
+          &server.reply.write_in, &server.reply.write_out, &server.reply.sched, &server.reply.ack})
+      if (*stamp) stamp->ns = fake(stamp->ns);
+    for (journey::Stamp& sending : server.reply.snd) sending.ns = fake(sending.ns);
+    const Journey journey = journey::join(*halves->first, server, {});
+    clocks.learn(journey);
+    const std::int64_t at = journey.reply.recv_out.ns;
+    const journey::Offset offset = clocks.at(at);
+    ASSERT_EQ(offset.method, journey::Offset::Method::bounds);
+    ASSERT_LE(std::abs(offset.theta_ns - (fake(at) - at)), offset.half_ns) << "message " << i;
+  }
+  EXPECT_EQ(clocks.resets(), 0U);
+}
+
+TEST_P(TrackTest, AConnectionThatBreaksKeepsNobodyWaitingForItsStamps) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const auto story = [&]() -> Io<void> {
+    auto journey = both.asked.begin(both.asks->connection());
+    both.asks->send(journey, Way::there, 4);
+    both.server->abort();
+    co_await write_all(*both.client, "lost");
+    co_await flush(*both.client);
+    co_await attempt(settled(*both.asks));
+    co_return {};
+  };
+  const auto told = reactor().run(within(patience, story()));
+  EXPECT_TRUE(told) << to_string(told.error());
+}
+
+INSTANTIATE_TEST_SUITE_P(, TrackTest, each_multiplexer, multiplexer_name);
+
+TEST(Clocks, AClockThatWasSetContradictsWhatWasReadBefore) {
+  const journey::ClockPair before = read_clocks();
+  EXPECT_FALSE(before.contradicts(read_clocks()));
+  const journey::ClockPair stepped{before.least_ns + 1'000'000'000, before.most_ns + 1'000'000'000};
+  EXPECT_TRUE(before.contradicts(stepped));
+  EXPECT_TRUE(stepped.contradicts(before));
+}
+
+TEST(Clocks, TwoProcessesOfOneBootReadTheSameClock) {
+  EXPECT_FALSE(clock_identity().empty());
+  EXPECT_EQ(clock_identity(), clock_identity());
+}
+
+}  // namespace
+}  // namespace koine::os
