@@ -13,7 +13,15 @@
 namespace koine::rsocket {
 namespace {
 
-enum class Begins { server_before_setup, server, server_with_leases, client, client_with_leases };
+enum class Begins {
+  server_before_setup,
+  server_that_resumes,  // before SETUP
+  server,
+  server_with_leases,
+  client,
+  client_with_leases,
+  client_that_resumes,
+};
 using enum Begins;
 
 struct Case {
@@ -75,6 +83,33 @@ constexpr Case cases[] = {
      "0 ERROR REJECTED_RESUME 'resuming is not served here'"},
     {"Resume Operation", "RESUME behind SETUP", server, "", RESUME,
      "0 ERROR CONNECTION_ERROR 'RESUME on a connection that has begun'"},
+
+    {"Resume Operation", "supported", server_that_resumes, "",
+     SETUP_RESUME " / 00000001 1000 'ask' / 00000000 0c80 0000000000000000",
+     "1 PAYLOAD complete next 'answer' / 0 KEEPALIVE position=9 ''"},
+    {"Resume Operation", "another version than SETUP may have", server_that_resumes, "",
+     "00000000 3400 0001 0001 0003 'tok' 0000000000000000 0000000000000000",
+     "0 ERROR REJECTED_RESUME 'resuming is not served here'"},
+    {"Resume Operation", "cut off", server_that_resumes, "", "00000000 3400 0001 0000 0003 'tok'",
+     "0 ERROR REJECTED_RESUME 'the frame is shorter than its fields'"},
+    {"Resume Operation", "RESUME behind RESUME", server_that_resumes, "", RESUME " / " RESUME,
+     "0 ERROR CONNECTION_ERROR 'RESUME on a connection that has begun'"},
+    {"Resume Operation", "RESUME behind SETUP, where it is supported", server_that_resumes, "",
+     SETUP_RESUME " / " RESUME, "0 ERROR CONNECTION_ERROR 'RESUME on a connection that has begun'"},
+    {"Identification Token Handling", "an empty one identifies nobody", server_that_resumes, "",
+     "00000000 0480 0001 0000 00004e20 00015f90 0000 01 'm' 01 'd'",
+     "0 ERROR INVALID_SETUP 'the resume token is empty'"},
+    {"Implied Position", "counts requests, REQUEST_N, CANCEL, PAYLOAD and ERROR, without lengths",
+     server_that_resumes, "",
+     SETUP_RESUME " / 00000001 1800 00000001 / 00000001 2000 00000001 / 00000003 2820 'x' / "
+                  "00000003 2400 / 00000003 2c00 00000201 / 00000005 1400 / 00000000 3100 'm' / "
+                  "00000000 0c80 0000000000000000",
+     "1 PAYLOAD next 'item' / 1 PAYLOAD next 'item' / 0 KEEPALIVE position=49 ''"},
+    {"Keepalive Position Field", "0 where resuming is not agreed on", server, "",
+     "00000001 1400 'tell' / 00000000 0c80 0000000000000000", "0 KEEPALIVE position=0 ''"},
+    {"Keepalive Position Field", "of the client as well", client_that_resumes, "response",
+     "00000001 2860 'a' / 00000000 0c80 0000000000000009",
+     "1 REQUEST_RESPONSE 'ask' / 0 KEEPALIVE position=7 ''"},
 
     {"Handling Ignore Flag", "unknown, not to be ignored", server, "", "00000001 4000",
      "0 ERROR CONNECTION_ERROR 'a frame type that is not known'"},
@@ -215,14 +250,16 @@ std::vector<std::string> parts(std::string_view text, std::string_view between) 
 class Conversation {
  public:
   explicit Conversation(Begins begins)
-      : connection_(begins == client || begins == client_with_leases ? Side::client : Side::server,
+      : connection_(begins >= client ? Side::client : Side::server,
                     {.lease = begins == server_with_leases || begins == client_with_leases,
                      .lease_requests = 2,
+                     .resume = begins == server_that_resumes || begins == client_that_resumes,
+                     .resume_token = "tok",
                      .requests_max = 2},
                     Instant()) {
     if (begins == server) hear(SETUP);
     if (begins == server_with_leases) hear(SETUP_LEASE);
-    if (begins == client || begins == client_with_leases) {
+    if (begins >= client) {
       const Bytes setup = frames_in(connection_.output())[0];
       connection_.sent(setup.size() + 3);
     }

@@ -255,6 +255,7 @@ void Peer::ended(Handling& handling) {
 void Peer::tick() {
   obey(connection_.tick(loop_.now()));
   write();
+  if (!is_ending_) arm();  // without a stream nothing was written
 }
 
 /// A deadline that has moved away need not move the timer: a tick too early does no harm.

@@ -60,7 +60,8 @@ Service service_of(Model& model) {
   });
   service.on("count", [](Message to, Flow& out) -> Io<void> {
     for (int i = 0; i < stories::number(to.data); ++i) {
-      const std::string item = std::to_string(i) + " " + std::string(static_cast<std::size_t>(i) % 700, 'x');
+      const std::string item =
+          std::to_string(i) + " " + std::string(static_cast<std::size_t>(i) % 700, 'x');
       co_await attempt(out.send(item));
     }
     co_return {};
