@@ -1,4 +1,4 @@
-// Addresses as text, both ways.
+// Addresses as text.
 #include "koine/wire/address.h"
 
 #include <algorithm>
@@ -52,68 +52,11 @@ std::string to_string(Mac mac) {
   return text;
 }
 
-std::optional<Ipv4Address> Ipv4Address::parse(std::string_view text) {
-  Ipv4Address address;
-  for (int octet = 0; octet < 4; ++octet) {
-    if (octet > 0 && !take(text, '.')) return std::nullopt;
-    const bool leading_zero = text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
-    const auto value = take_number(text, 10, 3);
-    if (!value || *value > 255 || leading_zero) return std::nullopt;
-    address.bits = address.bits << 8 | *value;
-  }
-  if (!text.empty()) return std::nullopt;
-  return address;
-}
-
 std::string to_string(Ipv4Address address) {
   char text[16];
   std::snprintf(text, sizeof(text), "%u.%u.%u.%u", address.bits >> 24, address.bits >> 16 & 0xff,
                 address.bits >> 8 & 0xff, address.bits & 0xff);
   return text;
-}
-
-std::optional<Ipv6Address> Ipv6Address::parse(std::string_view text) {
-  std::array<std::uint16_t, 8> groups{};
-  std::size_t count = 0;           // groups read so far
-  std::optional<std::size_t> gap;  // where "::" stood
-  if (text.starts_with("::")) {
-    gap = 0;
-    text.remove_prefix(2);
-  }
-  while (!text.empty()) {
-    if (count == 8) return std::nullopt;
-    // The last two groups may be written as an IPv4 address.
-    if (text.find(':') == std::string_view::npos && text.find('.') != std::string_view::npos) {
-      const auto tail = Ipv4Address::parse(text);
-      if (!tail || count > 6) return std::nullopt;
-      groups[count++] = static_cast<std::uint16_t>(tail->bits >> 16);
-      groups[count++] = static_cast<std::uint16_t>(tail->bits);
-      text = {};
-      break;
-    }
-    const auto group = take_number(text, 16, 4);
-    if (!group) return std::nullopt;
-    groups[count++] = static_cast<std::uint16_t>(*group);
-    if (text.empty()) break;
-    if (!take(text, ':') || text.empty()) return std::nullopt;
-    if (take(text, ':')) {
-      if (gap) return std::nullopt;
-      gap = count;
-    }
-  }
-  // "::" stands for one group at least (RFC 4291, section 2.2).
-  if (gap ? count > 7 : count != 8) return std::nullopt;
-  if (gap) {  // what followed it belongs at the end
-    const auto begin = groups.begin() + static_cast<std::ptrdiff_t>(*gap);
-    const auto end = groups.begin() + static_cast<std::ptrdiff_t>(count);
-    std::fill(begin, std::move_backward(begin, end, groups.end()), std::uint16_t{0});
-  }
-  Ipv6Address address;
-  for (std::size_t i = 0; i < 4; ++i) {
-    address.high = address.high << 16 | groups[i];
-    address.low = address.low << 16 | groups[i + 4];
-  }
-  return address;
 }
 
 std::string to_string(const Ipv6Address& address) {

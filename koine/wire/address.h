@@ -2,7 +2,8 @@
 //
 // Each is a small value of its own type, so that one cannot be passed for another, ordered as its
 // bytes are ordered, and held as numbers in the machine's order: comparing and masking are single
-// instructions, and only load and store know about network order.
+// instructions, and only load and store know about network order. Text with an IP address in it is
+// read by koine/transport/address.h, for all of koine.
 #pragma once
 
 #include <array>
@@ -63,9 +64,6 @@ struct Ipv4Address {
     return {std::uint32_t{a} << 24 | std::uint32_t{b} << 16 | std::uint32_t{c} << 8 | d};
   }
 
-  /// Four decimal numbers without leading zeros (which some would read as octal).
-  static std::optional<Ipv4Address> parse(std::string_view text);
-
   static constexpr Ipv4Address load(const std::byte* at) { return {load_be32(at)}; }
   constexpr void store(std::byte* at) const { store_be32(at, bits); }
 
@@ -91,9 +89,6 @@ struct Ipv6Address {
   std::uint64_t low = 0;
 
   static constexpr std::size_t size = 16;
-
-  /// The text of RFC 4291, section 2.2, without a zone.
-  static std::optional<Ipv6Address> parse(std::string_view text);
 
   static constexpr Ipv6Address load(const std::byte* at) {
     return {load_be64(at), load_be64(at + 8)};

@@ -28,27 +28,9 @@ TEST(Mac, RefusesWhatIsNotSixOctets) {
     EXPECT_FALSE(Mac::parse(text)) << text;
 }
 
-TEST(Ipv4Address, ReadsAndPrintsItsText) {
+TEST(Ipv4Address, PrintsItsText) {
   EXPECT_EQ(to_string(Ipv4Address::of(192, 0, 2, 255)), "192.0.2.255");
-  EXPECT_EQ(Ipv4Address::parse("192.0.2.255"), Ipv4Address::of(192, 0, 2, 255));
-  EXPECT_EQ(Ipv4Address::parse("0.0.0.0"), Ipv4Address());
-}
-
-TEST(Ipv4Address, RefusesWhatIsNotFourDecimalNumbers) {
-  for (const char* text : {
-           "",            // nothing
-           "1.2.3",       // three
-           "1.2.3.4.5",   // five
-           "1.2.3.",      // the last one is empty
-           "1.2.3.256",   // beyond an octet
-           "1.2.3.04",    // might be octal
-           "0x1.2.3.4",   // hexadecimal
-           "1.2.3.-4",    // a sign
-           "1.2.3.4 ",    // a blank
-           "1.2.3.0000",  // too many digits
-           "1234.5.6.7",  // too many digits in front
-       })
-    EXPECT_FALSE(Ipv4Address::parse(text)) << text;
+  EXPECT_EQ(to_string(Ipv4Address()), "0.0.0.0");
 }
 
 TEST(Ipv6Address, PrintsTheOneTextOfRfc5952) {
@@ -72,55 +54,31 @@ TEST(Ipv6Address, PrintsTheOneTextOfRfc5952) {
       {"64:ff9b::192.0.2.33", "64:ff9b::c000:221"},
   };
   for (const auto& [any, recommended] : cases) {
-    const auto address = Ipv6Address::parse(any);
-    ASSERT_TRUE(address) << any;
-    EXPECT_EQ(to_string(*address), recommended);
-    EXPECT_EQ(Ipv6Address::parse(recommended), address);
+    EXPECT_EQ(to_string(ipv6(any)), recommended);
+    EXPECT_EQ(ipv6(recommended), ipv6(any));
   }
-}
-
-TEST(Ipv6Address, RefusesWhatIsNoAddress) {
-  for (const char* text : {
-           "",                       // nothing
-           ":",                      // half a gap
-           ":::",                    // a gap and a half
-           "1:2:3:4:5:6:7",          // seven groups
-           "1:2:3:4:5:6:7:8:9",      // nine
-           "1:2:3:4:5:6:7:8::",      // a gap for nothing
-           "1::2::3",                // two gaps
-           "12345::",                // five digits
-           ":1:2:3:4:5:6:7",         // begins with one colon
-           "1:2:3:4:5:6:7:",         // ends with one
-           "1:2:3:4:5:6:7:1.2.3.4",  // IPv4 after seven groups
-           "1.2.3.4",                // IPv4 alone
-           "::1.2.3",                // a broken IPv4 tail
-           "fe80::1%eth0",           // a zone
-           "::g",                    // no digit
-       })
-    EXPECT_FALSE(Ipv6Address::parse(text)) << text;
 }
 
 TEST(Addresses, OfAnyBitsSurviveTextAndBytes) {
   Prng prng(1);
   for (int i = 0; i < 20'000; ++i) {
     const Mac mac{prng() >> 16};
-    const Ipv4Address ipv4{static_cast<std::uint32_t>(prng())};
-    Ipv6Address ipv6{prng(), prng()};
+    const Ipv4Address four{static_cast<std::uint32_t>(prng())};
+    Ipv6Address six{prng(), prng()};
     // Runs of zeros are what the text is difficult about.
     for (int group = 0; group < 4; ++group) {
-      if (prng.chance(0.6)) ipv6.high &= ~(std::uint64_t{0xffff} << 16 * group);
-      if (prng.chance(0.6)) ipv6.low &= ~(std::uint64_t{0xffff} << 16 * group);
+      if (prng.chance(0.6)) six.high &= ~(std::uint64_t{0xffff} << 16 * group);
+      if (prng.chance(0.6)) six.low &= ~(std::uint64_t{0xffff} << 16 * group);
     }
     EXPECT_EQ(Mac::parse(to_string(mac)), mac);
-    EXPECT_EQ(Ipv4Address::parse(to_string(ipv4)), ipv4);
-    EXPECT_EQ(Ipv6Address::parse(to_string(ipv6)), ipv6) << to_string(ipv6);
+    EXPECT_EQ(ipv6(to_string(six)), six);
     std::byte bytes[16];
     mac.store(bytes);
     EXPECT_EQ(Mac::load(bytes), mac);
-    ipv4.store(bytes);
-    EXPECT_EQ(Ipv4Address::load(bytes), ipv4);
-    ipv6.store(bytes);
-    EXPECT_EQ(Ipv6Address::load(bytes), ipv6);
+    four.store(bytes);
+    EXPECT_EQ(Ipv4Address::load(bytes), four);
+    six.store(bytes);
+    EXPECT_EQ(Ipv6Address::load(bytes), six);
   }
 }
 
@@ -131,17 +89,17 @@ TEST(Addresses, KnowTheirKind) {
   EXPECT_TRUE(Ipv4Address::of(224, 0, 0, 9).is_multicast());
   EXPECT_FALSE(Ipv4Address::of(240, 0, 0, 1).is_multicast());
   EXPECT_TRUE(Ipv4Address::of(169, 254, 1, 1).is_link_local());
-  EXPECT_TRUE(Ipv6Address::parse("fe80::1")->is_link_local());
-  EXPECT_TRUE(Ipv6Address::parse("febf::1")->is_link_local());
-  EXPECT_FALSE(Ipv6Address::parse("fec0::1")->is_link_local());
+  EXPECT_TRUE(ipv6("fe80::1").is_link_local());
+  EXPECT_TRUE(ipv6("febf::1").is_link_local());
+  EXPECT_FALSE(ipv6("fec0::1").is_link_local());
   EXPECT_TRUE(ipv6_all_nodes.is_multicast());
 }
 
 // The addresses are those that Linux chose in the frames of vectors_test.h.
 TEST(Addresses, OfGroupsAndLinksFollowFromOthers) {
-  const Ipv6Address link_local = *Ipv6Address::parse("fe80::ff:fe00:b");
+  const Ipv6Address link_local = ipv6("fe80::ff:fe00:b");
   EXPECT_EQ(link_local_of(mac_b), link_local);
-  EXPECT_EQ(solicited_node_of(link_local), Ipv6Address::parse("ff02::1:ff00:b"));
+  EXPECT_EQ(solicited_node_of(link_local), ipv6("ff02::1:ff00:b"));
   EXPECT_EQ(multicast_mac_of(solicited_node_of(link_local)), Mac::parse("33:33:ff:00:00:0b"));
   EXPECT_EQ(multicast_mac_of(Ipv4Address::of(224, 128, 0, 22)), Mac::parse("01:00:5e:00:00:16"));
 }

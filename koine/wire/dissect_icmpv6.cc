@@ -144,6 +144,9 @@ void write_nd_options(Writer& writer) {
       writer.rest("Remaining Bytes");
     } else if (8 * units - 2 > writer.left()) {
       writer.overrun("message", 2);
+    } else if (kind == nd_option_redirected && 8 * units - 2 == writer.left() && units > 1) {
+      writer.reserved("Reserved", 48);
+      return;  // the rest is a packet, for layers of its own
     } else {
       write_nd_option_data(writer, kind, 8 * units - 2);
     }
@@ -165,7 +168,7 @@ void write_router_advertisement(Writer& writer) {
   }
 }
 
-/// Octets 4 to 7 and what follows them, except for quoted packets.
+/// Octets 4 to 7 and what follows them, except for a quoted packet at the end.
 void write_icmpv6_body(Writer& writer, std::uint64_t type, std::string& summary) {
   const auto target = [&] {
     const Ipv6Address address = writer.ipv6("Target Address");

@@ -97,15 +97,19 @@ ICMPv6  bytes 40..63  layer 3 network  OSI 3 network
   35..63       Reserved                 0                       RFC 4861 4.4
   64..191      Target Address           2001:db8::2             RFC 4861 4.4
 )"));
-  const Octets quoted = hex("600000000008 3a40 0102030405060708");
+  const Octets quoted =
+      Builder(as_bytes("abcdefgh"))
+          .in(UdpHeader{50'001, 50'002}, ipv6_a, ipv6_b)
+          .in(Ipv6Header{.source = ipv6_a, .target = ipv6_b, .protocol = IpProtocol::udp})
+          .take();
   EXPECT_EQ(table_of(NdRedirect{
                 link_local_of(mac_b), ipv6_b, {.target_mac = mac_b, .redirected = quoted}}),
             without_line_feed(R"(
-ICMPv6  bytes 40..111  layer 3 network  OSI 3 network
+ICMPv6  bytes 40..95  layer 3 network  OSI 3 network
   redirect, by way of fe80::ff:fe00:b
   0..7         Type                     137, redirect           RFC 4443 2.1
   8..15        Code                     0                       RFC 4443 2.1
-  16..31       Checksum                 0x9c3b, correct         RFC 4443 2.1
+  16..31       Checksum                 0xd53b, correct         RFC 4443 2.1
   32..63       Reserved                 0                       RFC 4861 4.5
   64..191      Target Address           fe80::ff:fe00:b         RFC 4861 4.5
   192..319     Destination Address      2001:db8::2             RFC 4861 4.5
@@ -115,10 +119,31 @@ ICMPv6  bytes 40..111  layer 3 network  OSI 3 network
   336..383     Link-Layer Address       02:00:00:00:00:0b       RFC 4861 4.6.1
                Redirected Header:
   384..391     Type                     4                       RFC 4861 4.6.3
-  392..399     Length                   3 units, 24 bytes       RFC 4861 4.6.3
+  392..399     Length                   8 units, 64 bytes       RFC 4861 4.6.3
   400..447     Reserved                 0                       RFC 4861 4.6.3
-  448..575     IP header + data         60000000 00083a40       RFC 4861 4.6.3
-                                        01020304 05060708
+
+IPv6 (quoted)  bytes 96..135  layer 3 network  OSI 3 network
+  2001:db8::1 > 2001:db8::2, hop limit 64
+  0..3         Version                  6                       RFC 8200 3
+  4..9         Differentiated Services  0, best effort          RFC 2474 3
+  10..11       ECN                      0, not ECN-capable      RFC 3168 5
+  12..31       Flow Label               0x00000                 RFC 6437 2
+  32..47       Payload Length           16 bytes                RFC 8200 3
+  48..55       Next Header              17, UDP                 RFC 8200 3
+  56..63       Hop Limit                64 hops                 RFC 8200 3
+  64..191      Source Address           2001:db8::1             RFC 8200 3
+  192..319     Destination Address      2001:db8::2             RFC 8200 3
+
+UDP (quoted)  bytes 136..143  layer 4 transport  OSI 4 transport
+  50001 > 50002, 8 bytes
+  0..15        Source Port              50001                   RFC 768
+  16..31       Destination Port         50002                   RFC 768
+  32..47       Length                   16 bytes                RFC 768
+  48..63       Checksum                 0x8c1f, correct         RFC 768
+
+Data (quoted)  bytes 144..151  layer 5 application  OSI 7 application
+  8 bytes
+  0..63        Data                     "abcdefgh"
 )"));
 }
 

@@ -1,6 +1,8 @@
 // Frames that Linux 6.18 sent between two of its own network namespaces, and how tests write bytes.
 #pragma once
 
+#include <arpa/inet.h>
+
 #include <cassert>
 #include <string>
 #include <string_view>
@@ -55,6 +57,14 @@ inline std::string without_line_feed(std::string_view text) { return std::string
 /// beyond it.
 inline Octets prefix(Bytes bytes, std::size_t size) {
   return Octets(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+}
+
+/// An IPv6 address as the C library reads it.
+inline Ipv6Address ipv6(const std::string& text) {
+  std::byte bytes[Ipv6Address::size];
+  const bool is_one = inet_pton(AF_INET6, text.c_str(), bytes) == 1;
+  assert(is_one);
+  return is_one ? Ipv6Address::load(bytes) : Ipv6Address();
 }
 
 inline constexpr Mac mac_a = Mac::of(2, 0, 0, 0, 0, 0x0a);
