@@ -396,22 +396,6 @@ TEST(Fragments, OverlapLosesTheWholeDatagramAndTheLengthIsBounded) {
   EXPECT_EQ(fragments.size(), Fragments::datagrams_max);
 }
 
-TEST(Routes, TheLongestPrefixDecides) {
-  Routes routes;
-  const auto at = [](const char* s) { return Ip(*wire::Ipv4Address::parse(s)); };
-  routes.add(at("0.0.0.0"), 0, {1, {}});
-  routes.add(at("10.0.0.0"), 8, {2, {}});
-  routes.add(at("10.1.0.0"), 16, {3, {}});
-  routes.add(at("10.1.2.3"), 32, {4, {}});
-  EXPECT_EQ(routes.find(at("10.1.2.3"))->nic, 4);
-  EXPECT_EQ(routes.find(at("10.1.2.4"))->nic, 3);
-  EXPECT_EQ(routes.find(at("10.2.2.4"))->nic, 2);
-  EXPECT_EQ(routes.find(at("11.2.2.4"))->nic, 1);
-  EXPECT_FALSE(routes.find(Segment::v6(1)));
-  routes.remove(at("10.1.0.0"), 16);
-  EXPECT_EQ(routes.find(at("10.1.2.4"))->nic, 2);
-}
-
 // smoltcp 965: who is talked to stays, however many others are asked for.
 TEST(NeighborCache, KeepsWhoIsInUseWhenItIsFull) {
   Neighbors neighbors;

@@ -1,9 +1,17 @@
 // Where a packet goes next: the longest prefix that contains its target (RFC 1812,
 // section 5.2.4.3).
 //
-// One sorted list for each length that is in use, longest first: a lookup is a few binary searches.
+// A binary tree of prefixes in which no node has only one child and no routes (Morrison's
+// PATRICIA): a lookup compares at most as many prefixes as contain the target, and some forks
+// between them.
+//
+//     0.0.0.0/0 ─┬─ 10.0.0.0/8 ─── 10.1.0.0/16
+//                └─ 192.168.0.0/16, a fork ─┬─ 192.168.1.0/24
+//                                           └─ 192.168.2.0/24
 #pragma once
 
+#include <array>
+#include <deque>
 #include <optional>
 #include <span>
 #include <utility>
@@ -32,19 +40,27 @@ class Routes {
   /// All that are equally good; empty if there is none.
   std::span<const Route> find_all(const Ip& target) const;
 
+  /// Nodes of the tree; fewer than twice the prefixes.
+  std::size_t nodes() const { return nodes_.size() - free_.size(); }
+
  private:
-  struct Entry {
-    Ip prefix{};
-    std::vector<Route> hops{};
-  };
-  struct Table {
-    int length = 0;              // of 128 bits
-    std::vector<Entry> entries;  // ascending
+  using Index = std::uint32_t;
+  static constexpr Index none = ~Index{0};
+  struct Node {
+    Ip prefix{};     // the bits behind `length` are zero
+    int length = 0;  // of 128 bits
+    std::array<Index, 2> below{none, none};
+    std::vector<Route> hops{};  // empty: a fork
   };
 
-  static std::size_t position(const Table& table, const Ip& key);
+  Index make(const Ip& prefix, int length, std::vector<Route> hops);
+  void release(Index node);
+  Index& root_of(const Ip& ip) { return roots_[ip.is_v4() ? 0 : 1]; }
 
-  std::vector<Table> tables_;  // longest first
+  // Versions do not share a tree: IPv6's default route is not IPv4's.
+  std::array<Index, 2> roots_{none, none};
+  std::deque<Node> nodes_;  // they stay where they are
+  std::vector<Index> free_;
 };
 
 }  // namespace koine::stack
