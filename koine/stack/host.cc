@@ -21,17 +21,17 @@ Host::Host(const HostOptions& options)
 Host::~Host() = default;
 
 int Host::add_nic(const NicOptions& options) {
-  nics_.push_back({options, {}});
+  nics_.emplace_back().options = options;
   return static_cast<int>(nics_.size()) - 1;
 }
 
 void Host::add_route(const Ip& prefix, int length, int nic, const Ip& gateway) {
-  routes_.add(prefix, length, {nic, gateway});
+  set_route(prefix, length, {{nic, gateway}});
 }
 
 void Host::add_default_route(int nic, const Ip& gateway) {
   const Ip any = gateway.is_v4() ? Ip(wire::Ipv4Address{}) : Ip();
-  routes_.add(any, 0, {nic, gateway});
+  set_route(any, 0, {{nic, gateway}});
 }
 
 bool Host::is_own(const Ip& address) const {
@@ -172,8 +172,11 @@ void Host::run_timers(Instant now) {
       ask(*task);
       continue;
     }
+    forget_gateway(task->nic, task->ip);
     for (const Packet& packet : task->failed) undeliverable(packet, now);
   }
+  for (std::size_t nic = 0; nic < nics_.size(); ++nic)
+    if (nics_[nic].autoconf) run_autoconf(static_cast<int>(nic), now);
   while (auto expired = fragments_.expire(now)) {
     if (expired->first_packet.empty()) continue;  // RFC 792: only with the first piece
     if (expired->key.source.is_v4()) {
@@ -189,6 +192,8 @@ void Host::run_timers(Instant now) {
 Instant Host::next_deadline() const {
   Instant next = std::min(neighbors_.next_deadline(), fragments_.next_deadline());
   if (!alarms_.empty()) next = std::min(next, alarms_.front().at);
+  for (const Nic& nic : nics_)
+    if (nic.autoconf) next = std::min(next, nic.autoconf->next_deadline());
   return next;
 }
 

@@ -20,6 +20,7 @@
 
 #include "koine/base/error.h"
 #include "koine/base/random.h"
+#include "koine/stack/autoconf.h"
 #include "koine/stack/fragments.h"
 #include "koine/stack/ip.h"
 #include "koine/stack/keyed_hash.h"
@@ -28,6 +29,7 @@
 #include "koine/stack/tcp/connection.h"
 #include "koine/stack/tcp_table.h"
 #include "koine/stack/token_bucket.h"
+#include "koine/wire/builder.h"
 #include "koine/wire/icmpv4.h"
 #include "koine/wire/icmpv6.h"
 #include "koine/wire/ipv4.h"
@@ -87,6 +89,8 @@ struct HostCounters {
   std::uint64_t cookies_sent = 0;
   std::uint64_t udp_dropped = 0;  ///< the socket's queue was full
   std::uint64_t address_conflicts = 0;
+  std::uint64_t redirects_in = 0;  ///< that were believed
+  std::uint64_t redirects_out = 0;
 };
 
 /// The answer to a ping.
@@ -114,6 +118,15 @@ class Host {
   /// Instead of what there was for the prefix; no hops remove it. Of several equal ones a flow
   /// keeps to one.
   void set_route(const Ip& prefix, int length, std::vector<Route> hops);
+  /// Makes IPv6 addresses for the interface by itself, and finds its routers (RFC 4862): link-local
+  /// after a second or two in which nobody objected, then one in each prefix that a router
+  /// advertises. A default route of IPv6 that was set otherwise gives way.
+  void autoconfigure(int nic, Instant now);
+  /// A router that hosts on the link configure themselves by (RFC 4861, section 6.2). It makes its
+  /// link-local address first.
+  void advertise(int nic, const wire::RouterAdvertisement& what, Instant now);
+  /// What the interface has, tentative ones not included.
+  std::vector<Ip> addresses(int nic) const;
   bool is_own(const Ip& address) const;
 
   // The network.
@@ -175,8 +188,12 @@ class Host {
     struct Address {
       Ip ip;
       int length;
+      Instant optimistic_until =
+          Instant::min();  // until then it gives way to who had it (RFC 4429)
     };
     std::vector<Address> addresses;
+    std::unique_ptr<Autoconf> autoconf;  // null: addresses are given
+    std::uint16_t mtu_v6 = 0;            // what routers say; 0: nothing
   };
   struct TcpSocket;
   struct Listener;
@@ -197,6 +214,12 @@ class Host {
   };
   static constexpr int loop = -1;
   using Packet = std::vector<std::byte>;
+  struct Meta {  // about a packet whose payload goes up
+    Ip source{};
+    Ip target{};
+    Bytes packet{};  // what an ICMP error quotes
+    bool multicast = false;
+  };
 
   // host_link.cc
   void input_arp(int nic, Bytes packet, Instant now);
@@ -204,17 +227,31 @@ class Host {
   void send_frame(int nic, wire::Mac target, wire::EtherType type, Bytes payload,
                   bool forwarded = false);
   void ask(const Neighbors::Task& task);
+  void send_nd(int nic, wire::Builder message, const wire::Ipv6Address& source,
+               const wire::Ipv6Address& target);
+  bool withdraw(int nic, const Ip& address);
+
+  // host_autoconf.cc
+  Autoconf& autoconf(int nic);
+  void run_autoconf(int nic, Instant now);
+  void set_routers();
+  void input_router_advertisement(int nic, const wire::Ipv6View& packet,
+                                  const wire::Icmpv6View& message, Instant now);
+
+  // host_redirect.cc
+  bool is_on_link(int nic, const Ip& ip) const;
+  void take_redirect(int nic, const Ip& from, const Ip& better, const Ip& target);
+  void input_redirect_v4(int nic, const Meta& meta, const wire::Icmpv4View& message);
+  void input_redirect_v6(int nic, const wire::Ipv6View& packet, const wire::Icmpv6View& message,
+                         Instant now);
+  void redirect_v4(int nic, const Route& route, const wire::Ipv4View& packet, Instant now);
+  void redirect_v6(int nic, const Route& route, const wire::Ipv6View& packet, Instant now);
+  void forget_gateway(int nic, const Ip& gateway);
   std::optional<wire::Mac> mac_of(const Hop& hop, const Ip& target, Instant now);
   bool input_nd(int nic, const wire::Ipv6View& packet, const wire::Icmpv6View& message,
                 Instant now);
 
   // host_ip.cc
-  struct Meta {  // about a packet whose payload goes up
-    Ip source{};
-    Ip target{};
-    Bytes packet{};  // what an ICMP error quotes
-    bool multicast = false;
-  };
   void input_ip(int nic, Bytes packet, Instant now);
   void input_v4(int nic, Bytes packet, Instant now, bool link_multicast);
   void input_v6(int nic, Bytes packet, Instant now);
@@ -230,15 +267,15 @@ class Host {
   // host_forward.cc
   std::optional<Route> route_for(const Ip& source, const Ip& target, wire::IpProtocol protocol,
                                  Bytes payload) const;
-  void forward_v4(const wire::Ipv4View& view, Instant now);
-  void forward_v6(const wire::Ipv6View& view, Instant now);
+  void forward_v4(int nic, const wire::Ipv4View& view, Instant now);
+  void forward_v6(int nic, const wire::Ipv6View& view, Instant now);
   void forward(const Route& route, const Ip& target, Packet frame, Instant now);
   void undeliverable(const Packet& packet, Instant now);
   static Ip source_of(const Packet& packet);
 
   // host_icmp.cc
-  void input_icmpv4(const Meta& meta, Bytes message, Instant now);
-  void input_icmpv6(const Meta& meta, Bytes message, int nic, Instant now);
+  void input_icmpv4(const Meta& meta, Bytes message, int nic, Instant now);
+  void input_icmpv6(const Meta& meta, Bytes message, Instant now);
   void send_error_v4(const wire::Icmpv4Header& header, Bytes about, Instant now);
   void send_error_v6(const wire::Icmpv6Header& header, Bytes about, Instant now);
   void port_unreachable(const Meta& meta, Instant now);
@@ -299,6 +336,7 @@ class Host {
     Instant until;
   };
   std::map<Ip, PathMtu> path_mtus_;
+  std::map<Ip, Route> redirects_;  // better first hops, as routers have said
 
   std::deque<SocketId> ready_;
   std::deque<Event> events_;

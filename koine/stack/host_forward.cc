@@ -2,7 +2,7 @@
 //
 // The route is the longest prefix; where it has several next hops, all packets of one flow take the
 // same (RFC 2992), which depends on the host's seed, so that routers in a row do not all choose
-// alike. Source routes are not obeyed (RFC 7126, section 4.3), redirects are not sent.
+// alike. Source routes are not obeyed (RFC 7126, section 4.3).
 #include <algorithm>
 
 #include "koine/stack/host.h"
@@ -33,6 +33,7 @@ std::uint32_t ports_of(IpProtocol protocol, Bytes payload) {
 }  // namespace
 
 void Host::set_route(const Ip& prefix, int length, std::vector<Route> hops) {
+  redirects_.clear();  // they were about the routes before
   if (hops.empty()) {
     routes_.remove(prefix, length);
   } else {
@@ -51,7 +52,7 @@ std::optional<Route> Host::route_for(const Ip& source, const Ip& target, IpProto
   return hops[flow % hops.size()];
 }
 
-void Host::forward_v4(const Ipv4View& view, Instant now) {
+void Host::forward_v4(int nic, const Ipv4View& view, Instant now) {
   const Ipv4Address target = view.target();
   // RFC 1812, sections 5.3.7 and 4.2.2.11; RFC 3927, section 7.
   if (target.is_link_local() || view.source().is_link_local() || target.is_unspecified() ||
@@ -77,6 +78,7 @@ void Host::forward_v4(const Ipv4View& view, Instant now) {
     ++counters_.not_for_us;
     return;
   }
+  if (route->nic == nic) redirect_v4(nic, *route, view, now);
   const std::size_t mtu = nics_[static_cast<std::size_t>(route->nic)].options.mtu;
   if (view.bytes().size() <= mtu) {
     Packet frame = framed(view.bytes());
@@ -112,7 +114,7 @@ void Host::forward_v4(const Ipv4View& view, Instant now) {
   }
 }
 
-void Host::forward_v6(const Ipv6View& view, Instant now) {
+void Host::forward_v6(int nic, const Ipv6View& view, Instant now) {
   const Ipv6Address target = view.target();
   if (target.is_link_local() || view.source().is_link_local() || target.is_unspecified() ||
       view.source().is_unspecified()) {
@@ -130,6 +132,7 @@ void Host::forward_v6(const Ipv6View& view, Instant now) {
     send_error_v6(Icmpv6Header::unreachable(icmpv6_unreachable::no_route), view.bytes(), now);
     return;
   }
+  if (route->nic == nic) redirect_v6(nic, *route, view, now);
   const std::size_t mtu = nics_[static_cast<std::size_t>(route->nic)].options.mtu;
   if (view.bytes().size() > mtu) {  // only the source cuts (RFC 8200, section 5)
     send_error_v6(Icmpv6Header::packet_too_big(static_cast<std::uint32_t>(mtu)), view.bytes(), now);

@@ -20,7 +20,7 @@ constexpr std::size_t ipv4_path_mtu_min = 552;  // no router may make us send sm
 
 }  // namespace
 
-void Host::input_icmpv4(const Meta& meta, Bytes bytes, Instant now) {
+void Host::input_icmpv4(const Meta& meta, Bytes bytes, int nic, Instant now) {
   const auto message = Icmpv4View::of(bytes);
   if (!message || !message->is_intact()) {
     ++counters_.malformed;
@@ -59,11 +59,12 @@ void Host::input_icmpv4(const Meta& meta, Bytes bytes, Instant now) {
     case Icmpv4Type::parameter_problem:
       learn_error(message->payload(), Fault::unreachable, 0, now);
       return;
-    default: return;  // source quench is history (RFC 6633), redirects are not believed
+    case Icmpv4Type::redirect: input_redirect_v4(nic, meta, *message); return;
+    default: return;  // source quench is history (RFC 6633)
   }
 }
 
-void Host::input_icmpv6(const Meta& meta, Bytes bytes, int, Instant now) {
+void Host::input_icmpv6(const Meta& meta, Bytes bytes, Instant now) {
   const auto message = Icmpv6View::of(bytes);
   const Checksum pseudo =
       pseudo_header(meta.source.bits, meta.target.bits, IpProtocol::icmpv6, bytes.size());

@@ -49,7 +49,7 @@ void Host::input_v4(int nic, Bytes bytes, Instant now, bool link_multicast) {
     return;
   }
   if (!group && !is_own(target)) {
-    if (options_.forwards && nic != loop && !link_multicast) return forward_v4(*view, now);
+    if (options_.forwards && nic != loop && !link_multicast) return forward_v4(nic, *view, now);
     ++counters_.not_for_us;
     return;
   }
@@ -95,7 +95,7 @@ void Host::input_v6(int nic, Bytes bytes, Instant now) {
     return;
   }
   if (!group && !is_own(target)) {
-    if (options_.forwards && nic != loop) return forward_v6(*view, now);
+    if (options_.forwards && nic != loop) return forward_v6(nic, *view, now);
     ++counters_.not_for_us;
     return;
   }
@@ -152,10 +152,10 @@ void Host::input_transport(IpProtocol protocol, const Meta& meta, Bytes payload,
     case IpProtocol::tcp: input_tcp(meta, payload, now); return;
     case IpProtocol::udp: input_udp(meta, payload, now); return;
     case IpProtocol::icmp:
-      if (v4) return input_icmpv4(meta, payload, now);
+      if (v4) return input_icmpv4(meta, payload, nic, now);
       break;
     case IpProtocol::icmpv6:
-      if (!v4) return input_icmpv6(meta, payload, nic, now);
+      if (!v4) return input_icmpv6(meta, payload, now);
       break;
     case IpProtocol::none: return;
     default: break;
@@ -194,11 +194,17 @@ std::optional<Host::Hop> Host::hop_to(const Ip& target, const Ip& source) const 
   if (!route && target.is_v4() && target.v4().is_broadcast() && !nics_.empty())
     route = Route{0, {}};
   if (!route) return std::nullopt;
+  if (!redirects_.empty()) {
+    const auto better = redirects_.find(target);
+    if (better != redirects_.end()) route = better->second;
+  }
   const auto own =
       source.is_unspecified() ? source_for(route->nic, target) : std::optional<Ip>(source);
   if (!own) return std::nullopt;
+  const Nic& nic = nics_[static_cast<std::size_t>(route->nic)];
+  const bool told = !target.is_v4() && nic.mtu_v6 != 0;
   return Hop{route->nic, route->gateway.is_unspecified() ? target : route->gateway, *own,
-             nics_[static_cast<std::size_t>(route->nic)].options.mtu};
+             told ? std::min(nic.mtu_v6, nic.options.mtu) : nic.options.mtu};
 }
 
 std::size_t Host::path_mtu(const Ip& target, std::size_t link_mtu, Instant now) {

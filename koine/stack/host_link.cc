@@ -11,9 +11,9 @@ namespace koine::stack {
 
 using namespace wire;
 
-void Host::add_address(int nic, const Ip& address, int prefix_length, Instant) {
+void Host::add_address(int nic, const Ip& address, int prefix_length, Instant now) {
   Nic& card = nics_[static_cast<std::size_t>(nic)];
-  card.addresses.push_back({address, prefix_length});
+  card.addresses.push_back({address, prefix_length, Instant::min()});
   routes_.add(address, prefix_length, {nic, {}});
   if (!card.options.ethernet) return;
   if (address.is_v4()) {
@@ -23,16 +23,32 @@ void Host::add_address(int nic, const Ip& address, int prefix_length, Instant) {
     send_frame(nic, mac_broadcast, EtherType::arp, Builder().in(announcement).bytes());
   } else {
     // RFC 4862, section 5.4.2: does somebody have it? We use it meanwhile (RFC 4429).
+    card.addresses.back().optimistic_until = now + Autoconf::probe_wait;
     const Ipv6Address group = solicited_node_of(address.bits);
     const NeighborSolicitation question{.target = address.bits, .options = {}};
-    Builder packet;
-    packet.in(question, Ipv6Address{}, group)
-        .in(Ipv6Header{.source = {},
-                       .target = group,
-                       .protocol = IpProtocol::icmpv6,
-                       .hop_limit = nd_hop_limit});
-    send_frame(nic, multicast_mac_of(group), EtherType::ipv6, packet.bytes());
+    send_nd(nic, Builder().in(question, Ipv6Address{}, group), {}, group);
   }
+}
+
+/// Takes it from the interface, with the route to its prefix if no other address needs that.
+bool Host::withdraw(int nic, const Ip& address) {
+  auto& own = nics_[static_cast<std::size_t>(nic)].addresses;
+  const auto found = std::find_if(own.begin(), own.end(),
+                                  [&](const Nic::Address& each) { return each.ip == address; });
+  if (found == own.end()) return false;
+  const int length = found->length;
+  own.erase(found);
+  if (!is_on_link(nic, address)) routes_.remove(address, length);
+  return true;
+}
+
+/// A message of neighbor discovery to a group.
+void Host::send_nd(int nic, Builder message, const Ipv6Address& source, const Ipv6Address& target) {
+  message.in(Ipv6Header{.source = source,
+                        .target = target,
+                        .protocol = IpProtocol::icmpv6,
+                        .hop_limit = nd_hop_limit});
+  send_frame(nic, multicast_mac_of(target), EtherType::ipv6, message.bytes());
 }
 
 void Host::input(int nic, Bytes frame, Instant now) {
@@ -122,9 +138,19 @@ void Host::ask(const Neighbors::Task& task) {
 // RFC 4861, sections 7.1 and 7.2. True if it was a message of neighbor discovery.
 bool Host::input_nd(int nic, const Ipv6View& packet, const Icmpv6View& message, Instant now) {
   const Icmpv6Type type = message.header().type;
-  if (type != Icmpv6Type::neighbor_solicitation && type != Icmpv6Type::neighbor_advertisement)
-    return type >= Icmpv6Type::router_solicitation && type <= Icmpv6Type::redirect;
+  if (type < Icmpv6Type::router_solicitation || type > Icmpv6Type::redirect) return false;
   if (nic == loop || packet.hop_limit() != nd_hop_limit || message.header().code != 0) return true;
+  Autoconf* const autoconf = nics_[static_cast<std::size_t>(nic)].autoconf.get();
+  switch (type) {
+    case Icmpv6Type::router_solicitation:
+      if (autoconf != nullptr && parse_router_solicitation(message)) autoconf->solicited(now);
+      return true;
+    case Icmpv6Type::router_advertisement:
+      input_router_advertisement(nic, packet, message, now);
+      return true;
+    case Icmpv6Type::redirect: input_redirect_v6(nic, packet, message, now); return true;
+    default: break;
+  }
   const Nic& card = nics_[static_cast<std::size_t>(nic)];
   const auto own = [&](const Ipv6Address& address) {
     return std::any_of(card.addresses.begin(), card.addresses.end(),
@@ -132,8 +158,12 @@ bool Host::input_nd(int nic, const Ipv6View& packet, const Icmpv6View& message, 
   };
   if (type == Icmpv6Type::neighbor_solicitation) {
     const auto question = parse_neighbor_solicitation(message);
-    if (!question || !own(question->target)) return true;
+    if (!question) return true;
     const Ipv6Address asker = packet.source();
+    if (autoconf != nullptr && asker.is_unspecified() &&
+        autoconf->claimed(question->target, question->options.nonce))
+      ++counters_.address_conflicts;
+    if (!own(question->target)) return true;
     if (asker.is_unspecified()) {
       // Somebody wants our address (RFC 4862, section 5.4.3): tell everybody that it is ours.
       ++counters_.address_conflicts;
@@ -163,8 +193,15 @@ bool Host::input_nd(int nic, const Ipv6View& packet, const Icmpv6View& message, 
   }
   const auto answer = parse_neighbor_advertisement(message);
   if (!answer) return true;
+  if (autoconf != nullptr && autoconf->claimed(answer->target, std::nullopt))
+    ++counters_.address_conflicts;
   if (own(answer->target)) {
     ++counters_.address_conflicts;
+    for (const Nic::Address& each : card.addresses) {
+      if (each.ip != Ip(answer->target) || each.optimistic_until <= now) continue;
+      withdraw(nic, Ip(answer->target));  // somebody had it before us
+      break;
+    }
     return true;
   }
   if (!answer->options.target_mac) return true;
