@@ -1,8 +1,8 @@
 // koine demo: a server process and a client process exchange one message, and the exchange is told
 // step by step: what was measured as such, what is explained as such.
 //
-// Both processes read the same monotonic clock around the same calls, so the times of one end can
-// be compared with those of the other. The server reports over a pipe.
+// Both processes follow the message by the kernel's own stamps, each its half; the server hands its
+// half over a pipe. They read the same clock, so the halves fit without an offset.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/tcp.h>
@@ -18,19 +18,30 @@
 #include <string>
 
 #include "cli/exit_code.h"
+#include "cli/journey_half.h"
+#include "cli/journeys.h"
 #include "cli/standard_io.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "koine/async/within.h"
+#include "koine/journey/export.h"
+#include "koine/journey/recorder.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/network.h"
 #include "koine/os/socket_stream.h"
+#include "koine/os/track.h"
 
 namespace koine::cli {
 namespace {
 
 constexpr Duration patience = 10s;
 constexpr std::size_t message_bytes_max = std::size_t{64} << 10;
+
+/// The kernel's last words about a message: that the peer's has confirmed it, which may be delayed.
+constexpr Duration settle_patience = 500ms;
+
+/// What the server says when the message may come.
+constexpr char ready_letter = 'r';
 
 /// What one end saw. Plain, because the server's goes through a pipe.
 struct Report {
@@ -68,7 +79,48 @@ void note_tcp_info(Stream& stream, Report& report) {
   report.timestamps = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0;
 }
 
-Io<void> send_noted(Stream& stream, std::string_view text, Report& report) {
+/// One end's half of the journey.
+class Half {
+ public:
+  Half() : recorder_({.every = 1, .frames = true}), tracker_(recorder_) {}
+
+  /// Before the message may come: the kernel needs a moment before it stamps what arrives.
+  Io<bool> ready() { return tracker_.ready(); }
+
+  Result<void> attach(Stream& stream) {
+    auto attached = tracker_.attach(stream);
+    if (!attached) return std::unexpected(std::move(attached.error()));
+    track_ = *attached;
+    journey_ = recorder_.begin(track_->connection());
+    return {};
+  }
+
+  os::Track& track() { return *track_; }
+  const std::shared_ptr<journey::Journey>& journey() { return journey_; }
+
+  /// Waits until the kernel has said all it will.
+  Io<void> complete() {
+    co_await within(settle_patience, settled(*track_));
+    track_->finish(journey_);
+    co_return {};
+  }
+
+ private:
+  journey::Recorder recorder_;
+  os::Tracker tracker_;
+  os::Track* track_ = nullptr;
+  std::shared_ptr<journey::Journey> journey_;
+};
+
+/// What one end has to tell.
+struct Told {
+  Report report;
+  journey::Journey half;
+};
+
+Io<void> send_noted(Stream& stream, std::string_view text, Report& report, Half& half,
+                    os::Way way) {
+  half.track().send(half.journey(), way, text.size());
   report.sending_ns = now_ns();
   co_await attempt(write_all(stream, text));
   co_await attempt(flush(stream));
@@ -76,7 +128,8 @@ Io<void> send_noted(Stream& stream, std::string_view text, Report& report) {
   co_return {};
 }
 
-Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report) {
+Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report, Half& half,
+                              os::Way way) {
   std::string text;
   while (text.size() < bytes) {
     const Buffer buffer = co_await attempt(receive(stream));
@@ -85,14 +138,18 @@ Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report)
     ++report.reads;
     text += buffer.text();
   }
+  half.track().receive(half.journey(), way);
   report.received_bytes = text.size();
   co_return text;
 }
 
-Io<Report> serve_once(os::Network& network, int pipe, std::size_t bytes) {
+Io<Told> serve_once(os::Network& network, int pipe, std::size_t bytes) {
   Report report{.process = ::getpid()};
   const auto name = network.reactor().multiplexer();
   name.copy(report.multiplexer.data(), report.multiplexer.size() - 1);
+  Half half;
+  auto beginning = half.ready();
+  co_await attempt(std::move(beginning));
   const auto listener = co_await attempt(network.listen(Endpoint::tcp(loopback_v4, 0)));
   report.port = listener->endpoint().port();
   if (::write(pipe, &report, sizeof(report)) != sizeof(report))
@@ -100,38 +157,53 @@ Io<Report> serve_once(os::Network& network, int pipe, std::size_t bytes) {
   report.asked_ns = now_ns();
   const auto stream = co_await attempt(accept(*listener));
   report.connected_ns = now_ns();
-  auto receiving = receive_noted(*stream, bytes, report);
+  co_await attempt(half.attach(*stream));
+  if (::write(pipe, &ready_letter, 1) != 1) co_return fail(Fault::system, "report to the client");
+  auto receiving = receive_noted(*stream, bytes, report, half, os::Way::there);
   const std::string text = co_await attempt(std::move(receiving));
-  auto sending = send_noted(*stream, text, report);
+  auto sending = send_noted(*stream, text, report, half, os::Way::back);
   co_await attempt(std::move(sending));
   const Buffer end = co_await attempt(receive(*stream));
   if (end) co_return fail(Fault::malformed, "read", stream->name());
+  auto completing = half.complete();
+  co_await attempt(std::move(completing));
   note_tcp_info(*stream, report);
-  co_return report;
+  Told told{report, *half.journey()};
+  co_return told;
 }
 
-Io<Report> ask_once(os::Network& network, std::uint16_t port, std::string text) {
+Io<Told> ask_once(os::Network& network, int pipe, std::uint16_t port, std::string text) {
   Report report{.process = ::getpid()};
   const auto name = network.reactor().multiplexer();
   name.copy(report.multiplexer.data(), report.multiplexer.size() - 1);
+  Half half;
+  auto beginning = half.ready();
+  co_await attempt(std::move(beginning));
   report.asked_ns = now_ns();
   auto connecting = network.connect(Address(loopback_v4, port), Transport::tcp);
   const auto stream = co_await attempt(std::move(connecting));
   report.connected_ns = now_ns();
   report.port = stream->local().port();
-  auto sending = send_noted(*stream, text, report);
+  co_await attempt(half.attach(*stream));
+  // The server accepts and gets ready; a message that came meanwhile would show that, not its way.
+  char letter = 0;
+  if (::read(pipe, &letter, 1) != 1) co_return fail(Fault::ended, "hear from the server");
+  auto sending = send_noted(*stream, text, report, half, os::Way::there);
   co_await attempt(std::move(sending));
-  auto receiving = receive_noted(*stream, text.size(), report);
+  auto receiving = receive_noted(*stream, text.size(), report, half, os::Way::back);
   const std::string answer = co_await attempt(std::move(receiving));
   if (answer != text) co_return fail(Fault::malformed, "compare the answer", stream->name());
+  auto completing = half.complete();
+  co_await attempt(std::move(completing));
   note_tcp_info(*stream, report);
   co_await attempt(stream->finish());
-  co_return report;
+  Told told{report, *half.journey()};
+  co_return told;
 }
 
 /// Runs one end on a loop of its own.
 template <class Story>
-Result<Report> run_end(Story story) {
+Result<Told> run_end(Story story) {
   auto reactor = os::Reactor::make();
   if (!reactor) return std::unexpected(std::move(reactor.error()));
   os::Network network(**reactor);
@@ -152,28 +224,23 @@ std::string shown(std::string_view text) {
 
 class Story {
  public:
-  Story(const Report& client, const Report& server, std::string_view text)
-      : client_(client), server_(server), text_(text), colours_(STDOUT_FILENO) {}
+  Story(const Report& client, const Report& server, const journey::Journey& journey,
+        std::string_view text)
+      : client_(client), server_(server), journey_(journey), text_(text), colours_(STDOUT_FILENO) {}
 
   std::string tell() {
     begin();
     step(1, "The client program has data in its memory and asks its system to copy it.");
     line(fmt::format("send(2) of {} bytes took {}: the kernel has its own copy now", text_.size(),
                      in_us(client_.sending_ns, client_.sent_ns)));
-    step(2, "The client's system wraps it by the rules, layer by layer.");
-    layers();
-    step(3, "The network carries it.");
-    line("here it is \"lo\", the network inside one machine: no cable, no router;");
-    line(fmt::format("TCP estimates {} us for there and back", client_.rtt_us));
+    step(2, "The client's system wraps it by the rules, layer by layer (below).");
+    step(3, "The network carries it: here \"lo\", which has no cable and no router.");
     step(4, "The server program asks its system for data.");
-    line(fmt::format("it waited in {}; recv(2) gave it {} bytes in {} call{},",
+    line(fmt::format("it waited in {}; recv(2) gave it {} bytes in {} call{}",
                      server_.multiplexer.data(), server_.received_bytes, server_.reads,
                      server_.reads == 1 ? "" : "s"));
-    line(in_us(client_.sending_ns, server_.received_ns) +
-         " after the client began to send: steps 1 to 5 in one direction");
-    step(5, "Before that, the server's system had received and unwrapped it.");
-    line("checked each layer's header, found the socket by its addresses and ports,");
-    line("acknowledged the bytes, and woke the process that waited for them");
+    step(5, "The server's system has received and unwrapped it, and wakes the program.");
+    out_ += "\n" + shown_journey();
     end();
     return out_;
   }
@@ -190,53 +257,27 @@ class Story {
                         in_us(client_.asked_ns, client_.connected_ns));
   }
 
-  void layers() {
-    // RFC 9293 section 3.1: 20 bytes; RFC 7323 section 3.2: 10 for timestamps, padded to 12.
-    const std::size_t tcp = client_.timestamps ? 32 : 20;
-    const std::size_t segments =
-        client_.mss == 0 ? 1 : (text_.size() + client_.mss - 1) / client_.mss;
-    const std::size_t first = segments <= 1 ? text_.size() : client_.mss;
-    layer("5 application", shown(text_.substr(0, 24)), first);
-    layer("4 transport",
-          fmt::format("TCP {} -> {}, header {} bytes", client_.port, server_.port, tcp),
-          first + tcp);
-    layer("3 network", "IPv4 127.0.0.1 -> 127.0.0.1, header 20 bytes", first + tcp + 20);
-    layer("2 data link", "Ethernet on lo, header 14 bytes", first + tcp + 34);
-    layer("1 physical", "memory: lo has no cable", first + tcp + 34);
-    if (segments > 1) {
-      line(fmt::format("more than one segment may carry (MSS {} bytes): {} segments like this",
-                       client_.mss, segments));
-    }
+  /// The answer's headers say the same as the message's, the other way round.
+  std::string shown_journey() const {
+    journey::Journey journey = journey_;
+    std::erase_if(journey.frames, [](const journey::Frame& frame) { return frame.reply; });
+    return cli::shown(journey, true);
   }
 
   void end() {
-    out_ += "\n" + colours_.bold("The answer") + " came back the same way: the same " +
-            fmt::format("{} bytes,\n", client_.received_bytes);
-    out_ += fmt::format(
-        "  {} after the client began to send;\n"
-        "  the server program had it for {}.\n",
-        in_us(client_.sending_ns, client_.received_ns),
-        in_us(server_.received_ns, server_.sending_ns));
-    if (client_.segments_out != 0) {
-      out_ += fmt::format("  TCP's count at the client: {} segments sent, {} received.\n",
-                          client_.segments_out, client_.segments_in);
-    }
     out_ += colours_.dim(
-        "\nMeasured: processes, addresses, ports, bytes, times (one monotonic clock, read\n"
-        "before and after each call), MSS, round trip and segments (TCP_INFO).\n"
-        "Explained: header sizes of layers 2 to 4, from the options in use, and step 5.\n");
+        "\nMeasured: all times, by the kernel's stamps of both ends on one clock; all\n"
+        "bytes, as it gave them back. TCP's checksum is the device's to complete.\n");
   }
 
   void step(int number, std::string_view what) {
     out_ += fmt::format("\n{} {}\n", colours_.cyan(std::to_string(number)), colours_.bold(what));
   }
   void line(std::string_view text) { out_ += fmt::format("    {}\n", text); }
-  void layer(std::string_view name, std::string_view what, std::size_t bytes) {
-    out_ += fmt::format("    {:<14}{:<48}{:>6} B\n", name, what, bytes);
-  }
 
   const Report& client_;
   const Report& server_;
+  const journey::Journey& journey_;
   std::string_view text_;
   Colours colours_;
   std::string out_;
@@ -254,15 +295,34 @@ bool read_report(int pipe, Report& report) {
   return true;
 }
 
+/// The rest of what comes through the pipe: the server's half of the journey, in a line.
+Result<journey::Journey> read_half(int pipe) {
+  std::string line;
+  std::array<char, 4096> piece{};
+  for (;;) {
+    const ssize_t count = ::read(pipe, piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return std::unexpected(os::system_error("hear from the server", {}, errno));
+    if (count == 0) return parse_journey(line);
+    line.append(piece.data(), static_cast<std::size_t>(count));
+  }
+}
+
+/// A report and a line, of a few kilobytes: less than a pipe takes without waiting.
+bool report_to(int pipe, const Told& told) {
+  std::string text(reinterpret_cast<const char*>(&told.report), sizeof(told.report));
+  text += json_line(told.half);
+  return ::write(pipe, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
 [[noreturn]] void be_server(int pipe, std::size_t bytes) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  const auto report =
-      run_end([&](os::Network& network) { return serve_once(network, pipe, bytes); });
-  if (!report) {
-    complain(report.error());
+  const auto told = run_end([&](os::Network& network) { return serve_once(network, pipe, bytes); });
+  if (!told) {
+    complain(told.error());
     ::_exit(1);
   }
-  ::_exit(::write(pipe, &*report, sizeof(*report)) == sizeof(*report) ? 0 : 1);
+  ::_exit(report_to(pipe, *told) ? 0 : 1);
 }
 
 int demonstrate(const std::string& text) {
@@ -282,16 +342,23 @@ int demonstrate(const std::string& text) {
   }
   ::close(pipe[1]);
   Report there;
-  Result<Report> here = fail(Fault::ended, "start the server");
+  Result<Told> here = fail(Fault::ended, "start the server");
+  Result<journey::Journey> half = fail(Fault::ended, "hear from the server");
   if (read_report(pipe[0], there)) {
-    here = run_end([&](os::Network& network) { return ask_once(network, there.port, text); });
-    if (here && !read_report(pipe[0], there)) here = fail(Fault::ended, "hear from the server");
+    here =
+        run_end([&](os::Network& network) { return ask_once(network, pipe[0], there.port, text); });
+    if (here && read_report(pipe[0], there)) half = read_half(pipe[0]);
   }
   ::close(pipe[0]);
   if (!here) ::kill(server, SIGTERM);
   ::waitpid(server, nullptr, 0);
   if (!here) return complain(here.error());
-  const std::string told = Story(*here, there, text).tell();
+  if (!half) return complain(half.error());
+  // One boot of one machine: both processes read the same clock.
+  journey::Journey journey =
+      join(here->half, *half, {.method = journey::Offset::Method::same_clock});
+  journey.verdict = judge(journey, spans_of(journey), {}).words;
+  const std::string told = Story(here->report, there, journey, text).tell();
   if (auto written = write_output(as_bytes(told)); !written) return complain(written.error());
   return exit_ok;
 }
@@ -305,7 +372,8 @@ void add_demo(Tool& tool) {
       {.summary = "a client and a server process exchange a message, explained step by step",
        .paragraphs = {"Starts a server process and a client process on this machine, sends TEXT "
                       "there and back over TCP, and tells what happened at each step of the way: "
-                      "addresses, bytes, calls, times."},
+                      "addresses, calls, bytes, the headers of each layer, and "
+                      "how long each step took by the stamps of both ends' kernels."},
        .examples = {{"koine demo", "with a message of its own"},
                     {"koine demo \"good morning\"", "with yours"}}},
       [text] { return demonstrate(*text); });

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
     koine::cli::Tool tool;
     add_serve(tool);
     add_send(tool);
+    add_trace(tool);
     add_bench(tool);
     add_doctor(tool);
     add_demo(tool);
