@@ -102,36 +102,6 @@ std::uint32_t Connection::stamp(Instant now) const {
   return timestamp_offset_ + static_cast<std::uint32_t>(ticks);
 }
 
-std::uint32_t Connection::data_max() const { return mss_ - (use_timestamps_ ? 12u : 0u); }
-
-void Connection::set_mss(std::uint32_t mss) {
-  const bool smaller = mss < mss_;
-  mss_ = static_cast<std::uint16_t>(mss);
-  if (!smaller || !flight_ || flight_->scoreboard.empty()) return;
-  if (flight_->scoreboard.cut(data_max()) == 0) return;
-  if (flight_->phase == Phase::open) {  // lost for their size, not for congestion
-    flight_->phase = Phase::repair;
-    flight_->recovery_point = snd_nxt_;
-    flight_->undo_possible = false;
-  }
-  first_repair_ = true;
-}
-
-bool Connection::path_shrank(std::uint16_t mss, Seq quoted, Instant now) {
-  if (quoted < snd_una_ || quoted >= snd_nxt_ || mss >= mss_path_) return false;
-  mss_path_ = mss;
-  if (mss < mss_) {
-    set_mss(mss);
-    if (!nothing_out() && is_synchronized()) arm_repeat(now);
-  }
-  return true;
-}
-
-void Connection::path_grew(std::uint16_t mss) {
-  mss_path_ = std::min(mss, mss_own_);
-  set_mss(std::min(mss_peer_, mss_path_));
-}
-
 void Connection::unreachable(Fault fault, Seq quoted) {
   const bool opening = state_ == State::syn_sent || (state_ == State::syn_received && !passive_);
   if (opening && quoted == iss_) fail(fault);

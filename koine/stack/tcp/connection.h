@@ -9,7 +9,8 @@
 // It has no clock, no socket, no address and no randomness: its host hands in the time, finds the
 // connection a segment belongs to, and writes ports, checksums and packets. Several files share the
 // work: connection_input.cc is RFC 9293's section 3.10.7, connection_recovery.cc what an
-// acknowledgment means, connection_output.cc what may be sent, connection_timers.cc what time does.
+// acknowledgment means, connection_output.cc what may be sent, connection_path.cc how much of it at
+// a time, connection_timers.cc what time does.
 //
 // An idle connection owns no buffer.
 #pragma once
@@ -215,9 +216,23 @@ class Connection {
   void ack_left(const wire::TcpHeader& header);
   std::uint32_t window_to_offer();
   bool may_send_small(std::uint32_t size, std::uint32_t unsent, std::uint32_t usable) const;
-  std::uint32_t data_max() const;
   Departure departed(Departure departure);
   void opened_window(Instant now);
+
+  // connection_path.cc
+  std::uint32_t data_max() const;
+  std::uint32_t mss_limit() const { return std::min(mss_own_, mss_peer_); }
+  std::uint32_t option_size() const { return use_timestamps_ ? 12u : 0u; }
+  void set_mss(std::uint32_t mss);
+  void cut_to_fit();
+  bool only_probe_lost() const;
+  void leave_black_hole(std::uint32_t safe, Instant now);
+  void search_path(std::uint32_t high, Instant at, bool try_high);
+  std::uint32_t path_probe(std::uint32_t unsent, std::uint32_t usable, Instant now) const;
+  void path_probe_left(std::uint32_t size);
+  void judge_path_probe(Instant now);
+  void path_probe_lost(Instant now);
+  void end_path_search(Instant now);
 
   // connection_timers.cc
   void run_timers(Instant now);
@@ -239,7 +254,6 @@ class Connection {
   void set_closed();
   void enter_time_wait(Instant now);
   void begin_window();
-  void set_mss(std::uint32_t mss);
   std::uint32_t stamp(Instant now) const;
   Seq data_una() const { return syn_acked_ ? wire::earlier(snd_una_, snd_end_) : snd_una_ + 1; }
   bool nothing_out() const { return snd_una_ == snd_nxt_; }

@@ -166,6 +166,10 @@ std::optional<Departure> Connection::repeat_to_send(Instant now) {
   if (!flight_) return std::nullopt;
   Flight& flight = *flight_;
   const Scoreboard::Record* record = flight.scoreboard.first_lost();
+  if (record != nullptr && flight.path.is_out && record->end() == flight.path.end) {
+    path_probe_lost(now);  // behind others that were lost: it is not sent again as large as it was
+    record = flight.scoreboard.first_lost();
+  }
   bool probe = false;
   if (record != nullptr) {
     if (!first_repair_ && network_holds() + record->size > congestion_.window())
@@ -244,6 +248,8 @@ std::optional<Departure> Connection::data_to_send(Instant now) {
   }
   std::uint32_t data_size_max = data_max();
   const bool reports = use_sack_ && (has_duplicate_ || (receive_ && receive_->has_islands()));
+  const std::uint32_t path_size = reports || window_probe ? 0 : path_probe(unsent, usable, now);
+  if (path_size > 0) data_size_max = path_size;
   std::uint32_t size = std::min({unsent, data_size_max, usable});
   bool fin = fin_unsent && size == unsent && usable > size;
   if (size == 0 && !fin) {
@@ -277,6 +283,7 @@ std::optional<Departure> Connection::data_to_send(Instant now) {
   flight.scoreboard.sent(snd_nxt_, size + (fin ? 1 : 0), fin, now);
   snd_nxt_ += size + (fin ? 1 : 0);
   fin_sent_ = fin_sent_ || fin;
+  if (path_size > 0) path_probe_left(size);
   if (flight.phase == Phase::recovery) flight.prr_out += size;
   if (size < data_size_max) {
     flight.small_out = true;

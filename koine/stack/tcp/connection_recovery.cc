@@ -96,6 +96,7 @@ void Connection::acknowledged(const TcpHeader& header, std::uint32_t length, Ins
   if (!use_sack_ && progress && flight->phase == Phase::recovery)
     flight->scoreboard.lose_first();  // a partial ACK: the next hole (RFC 6582, section 3.2)
   detect_losses(now);
+  judge_path_probe(now);
   if (flight->phase == Phase::open && flight->scoreboard.lost() > 0) enter_recovery(now);
   if (flight->phase == Phase::recovery) {
     reduce_by_delivery(delivered, progress);

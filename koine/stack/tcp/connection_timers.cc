@@ -91,9 +91,10 @@ void Connection::on_repeat_timeout(Instant now) {
   // A router that drops large packets and does not say so (RFC 2923, section 2.1; RFC 4821, 7.7):
   // full segments that are lost again and again are made smaller.
   const std::uint16_t safe = tries_ >= 5 ? 536 : 1220;
-  if (tries_ >= 3 && front_size >= data_max() && mss_ > safe) {
-    mss_path_ = safe;
-    set_mss(safe);
+  if (flight.path.is_out) {
+    path_probe_lost(now);
+  } else if (tries_ >= 3 && front_size >= data_max() && mss_ > safe) {
+    leave_black_hole(safe, now);
   }
 }
 
@@ -122,6 +123,7 @@ void Connection::on_early(Instant now) {
     return;
   }
   detect_losses(now);
+  judge_path_probe(now);
   if (flight_->scoreboard.lost() == 0) return;
   if (flight_->phase == Phase::open) enter_recovery(now);
   if (flight_->phase == Phase::recovery) reduce_by_delivery(0, false);
@@ -206,7 +208,7 @@ void Connection::release_memory(Instant now) {
     return;
   }
   if (receive_ && receive_->empty()) receive_.reset();
-  if (flight_ && nothing_out() && queued() == 0) flight_.reset();
+  if (flight_ && nothing_out() && queued() == 0 && !flight_->path.is_on) flight_.reset();
 }
 
 }  // namespace koine::stack::tcp

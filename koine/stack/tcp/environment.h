@@ -45,6 +45,7 @@ struct Counters {
   std::uint64_t duplicates_in = 0;        ///< nothing in them was new
   std::uint64_t challenges = 0;
   std::uint64_t window_probes = 0;
+  std::uint64_t path_probes = 0;  ///< larger segments, to find out whether the path carries them
 };
 
 struct Environment {

@@ -13,6 +13,18 @@ enum class Phase : std::uint8_t {
   repair,    ///< after a timeout: slow start through what was lost
 };
 
+/// The search for the largest segment that the path carries (RFC 4821). Sizes are those of data
+/// and options, as an MSS is.
+struct PathSearch {
+  bool is_on = false;
+  bool is_out = false;    // a probe is
+  bool try_high = false;  // next; otherwise the middle
+  std::uint16_t high = 0;
+  std::uint16_t size = 0;  // of the probe
+  Seq end{};               // of the probe
+  Instant at{};            // no probe before
+};
+
 struct Flight {
   PagedBytes data;  // position 0 is the first byte that is not acknowledged
   Scoreboard scoreboard;
@@ -56,6 +68,8 @@ struct Flight {
   std::uint32_t pipe_max = 0;
   Seq pipe_round_end{};
   bool window_was_full = false;
+
+  PathSearch path;
 
   Seq small_end{};  // end of the last segment that was not full (Nagle, Minshall's way)
   bool small_out = false;

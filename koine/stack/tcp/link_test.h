@@ -50,6 +50,9 @@ class TwoEnds {
     }
   }
 
+  TwoEnds(const TwoEnds&) = delete;  // the ends know where their environments are
+  TwoEnds& operator=(const TwoEnds&) = delete;
+
   Connection& end(int i) { return *ends_[static_cast<std::size_t>(i)]; }
   Environment& environment(int i) { return environments_[static_cast<std::size_t>(i)]; }
   Instant now() const { return now_; }
