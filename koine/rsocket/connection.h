@@ -218,8 +218,9 @@ class Connection {
   /// Server: what the client asked for that wants to go on. The token is lent until the next call.
   const Resume& asked() const { return asked_; }
 
-  /// Server, detached or not: goes on, on the transport on which `asked` came. False if it cannot:
-  /// then the client is to be told REJECTED_RESUME there, and this session to be aborted.
+  /// Server, detached or not: goes on, on the transport on which `asked` came. False, and nothing
+  /// is changed, if it cannot: then REJECTED_RESUME is to be said there. Perhaps a transport that
+  /// the client has given up has delivered it late, and the client is here or yet to come.
   bool resumed(const Resume& asked, Instant now);
 
   // The connection.

@@ -91,9 +91,12 @@ Event Connection::take_resume(const Resume* resume) {
 }
 
 bool Connection::resumed(const Resume& asked, Instant now) {
-  if (!detach(now)) return false;
+  if (!is_resumable()) return false;
   retain();
-  if (asked.first_available > received_ || !retained_.release(asked.last_received)) return false;
+  if (asked.first_available > received_ || !retained_.can_release(asked.last_received))
+    return false;
+  static_cast<void>(detach(now));
+  static_cast<void>(retained_.release(asked.last_received));
   out_ = ByteVector();
   writer_.resume_ok(received_);
   go_on(now);

@@ -68,10 +68,7 @@ Io<void> Peer::come_back() {
 /// The server's part: a client that was here before, on a connection that is new. True if `fresh`
 /// has given its stream away.
 bool Peer::take_over(Peer& fresh) {
-  if (is_ending_ || !connection_.resumed(fresh.connection_.asked(), loop_.now())) {
-    give_up();
-    return false;
-  }
+  if (is_ending_ || !connection_.resumed(fresh.connection_.asked(), loop_.now())) return false;
   options_.sessions->set_lost(connection_.resume_token(), false);
   drop_stream();
   name_ = fresh.name_;
@@ -83,10 +80,11 @@ bool Peer::take_over(Peer& fresh) {
   return true;
 }
 
-/// The session cannot go on, or has to make room for another.
+/// Another session needs the room.
 void Peer::give_up() {
-  connection_.abort(ErrorCode::connection_error, "the session cannot go on");
-  end(Error(Fault::exhausted, "rsocket", name_).with_note("the session cannot go on"));
+  connection_.abort(ErrorCode::connection_error, "too many sessions wait for their clients");
+  end(Error(Fault::exhausted, "rsocket", name_)
+          .with_note("too many sessions wait for their clients"));
 }
 
 /// Whether the session or the connection may begin as the client wants it.

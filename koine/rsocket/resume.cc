@@ -48,6 +48,16 @@ bool Retained::release(std::uint64_t position) {
   return first_ == position;
 }
 
+bool Retained::can_release(std::uint64_t position) const {
+  std::uint64_t begins = first_;
+  for (Bytes rest = frames(); begins < position && !rest.empty();) {
+    const std::size_t size = frame_bytes(rest);
+    begins += size;
+    rest = rest.subspan(prefix_bytes + size);
+  }
+  return begins == position;
+}
+
 void Retained::drop_first() {
   const std::size_t size = frame_bytes(frames());
   start_ += prefix_bytes + size;

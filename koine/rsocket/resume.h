@@ -28,6 +28,9 @@ class Retained {
   /// The peer has all before `position`. False if it cannot: no frame that is kept begins there.
   bool release(std::uint64_t position);
 
+  /// Whether release() would succeed; O(frames).
+  bool can_release(std::uint64_t position) const;
+
   /// Where the first one kept begins, and where the next one will.
   std::uint64_t first() const { return first_; }
   std::uint64_t end() const { return end_; }

@@ -147,20 +147,25 @@ TEST(RsocketServerSessions, RefuseWhoIsNotKnown) {
             "0 ERROR REJECTED_RESUME 'resuming is not served here'\n");
 }
 
-TEST(RsocketServerSessions, EndWhenTheyCannotGoOnFromWhereTheClientIs) {
+TEST(RsocketServerSessions, AreNotHarmedByWhoComesTooLateOrLies) {
   for (const char* position :
        {"0000000000000001 0000000000000000", "0000000000000008 0000000000000000",
-        "0000000000000000 000000000000000b"}) {
+        "0000000000000000 000000000000007f", "7fffffffffffffff 0000000000000000"}) {
+    const std::string resume = std::string("00000000 3400 0001 0000 0001 'a' ") + position;
     Place place;
     auto stream = place.client();
     place.told(*stream, {setup_a, "00000001 1800 00000001"});
-    place.lose(stream);
-    auto next = place.client();
-    const std::string resume = std::string("00000000 3400 0001 0000 0001 'a' ") + position;
-    EXPECT_EQ(place.told(*next, {resume.c_str()}),
+    auto liar = place.client();
+    EXPECT_EQ(place.told(*liar, {resume.c_str()}),
               "0 ERROR REJECTED_RESUME 'the session cannot go on from there'\n");
-    EXPECT_EQ(place.destroyed, 1) << "nobody waits for its handler any more";
-    EXPECT_EQ(place.sessions.size(), 0u);
+    EXPECT_EQ(place.told(*stream, {"00000001 2000 00000001"}), "1 PAYLOAD next '1'\n");
+    place.lose(stream);
+    auto again = place.client();
+    EXPECT_EQ(place.told(*again, {resume.c_str()}),
+              "0 ERROR REJECTED_RESUME 'the session cannot go on from there'\n");
+    auto next = place.client();
+    EXPECT_EQ(place.told(*next, {resume_a}),
+              "0 RESUME_OK received=20\n1 PAYLOAD next '0'\n1 PAYLOAD next '1'\n");
   }
 }
 

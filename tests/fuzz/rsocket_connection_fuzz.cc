@@ -3,11 +3,14 @@
 // Whatever the frames: what is kept is bounded, no stream outlives the limit, what is said parses,
 // nobody hears of a stream that is not open, and a connection that is over stays so.
 //
-// Input: one byte for the side, leases and resuming, then for each step one byte for what happens
-// and, for a frame, one for its size and the frame. Limits are small so that they are met.
+// Input: one byte for the side, leases and resuming, then for each step one byte for what happens:
+// an action of the user in one byte more; a frame, its size in one byte more; or a frame that is
+// well formed, of which three bytes more say stream, flags and size. Limits are small so that they
+// are met.
 #include <cstddef>
 #include <cstdint>
 #include <set>
+#include <vector>
 
 #include "koine/rsocket/connection.h"
 #include "tests/fuzz/check.h"
@@ -47,6 +50,30 @@ class Story {
     const Event event = connection_.receive(frame, now_);
     if (was_over) KOINE_CHECK(event.kind == Event::Kind::none);
     obey(event);
+  }
+
+  /// A frame that a peer could send if it cared for nothing but its form.
+  void hear_formed(unsigned type, unsigned stream, unsigned flags, unsigned size) {
+    std::vector<std::byte> frame(header_bytes);
+    const auto put32 = [&frame](std::uint32_t value) {
+      frame.resize(frame.size() + 4);
+      store_be32(&frame[frame.size() - 4], value);
+    };
+    store_be32(frame.data(), stream % 12);
+    store_be16(&frame[4], static_cast<std::uint16_t>(type << 10 | (flags & 0xf) << 5 |
+                                                     ((flags & 0x10) != 0 ? flag::metadata : 0)));
+    const auto kind = static_cast<FrameType>(type);
+    if (kind == FrameType::request_stream || kind == FrameType::request_channel ||
+        kind == FrameType::request_n)
+      put32((flags & 0x20) != 0 ? request_n_max : stream / 12);
+    if (kind == FrameType::error) put32(0x100 + flags);
+    if (kind == FrameType::keepalive || kind == FrameType::resume_ok) {
+      put32(0);
+      put32(size);
+    }
+    if ((flags & 0x10) != 0) frame.insert(frame.end(), {std::byte{0}, std::byte{0}, std::byte{3}});
+    frame.resize(frame.size() + size);
+    hear(frame);
   }
 
   /// What a user may do at any time, on one of a few streams.
@@ -154,7 +181,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   rest = rest.subspan(1);
   while (rest.size() >= 2) {
     const auto step = std::to_integer<unsigned>(rest[0]);
-    if (step % 2 == 0) {
+    if (step % 4 == 2 && rest.size() >= 4) {
+      story.hear_formed(step >> 2, std::to_integer<unsigned>(rest[1]),
+                        std::to_integer<unsigned>(rest[2]), std::to_integer<unsigned>(rest[3]));
+      rest = rest.subspan(4);
+    } else if (step % 2 == 0) {
       const std::size_t frame_bytes =
           std::min(std::to_integer<std::size_t>(rest[1]), rest.size() - 2);
       story.hear(rest.subspan(2, frame_bytes));

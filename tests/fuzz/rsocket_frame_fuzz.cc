@@ -29,11 +29,52 @@ bool write_again(FrameWriter& writer, const Frame& frame) {
     return !next->follows && writer.next(id, *next).has_value();
   if (const auto* resume = std::get_if<Resume>(&frame.body))
     return writer.resume(*resume).has_value();
+  if (const auto* push = std::get_if<MetadataPush>(&frame.body))
+    return writer.metadata_push(push->metadata).has_value();
   if (const auto* failure = std::get_if<Failure>(&frame.body)) {
     writer.error(id, failure->code, failure->text);
-    return true;
+  } else if (const auto* n = std::get_if<RequestN>(&frame.body)) {
+    writer.request_n(id, n->n);
+  } else if (std::holds_alternative<Cancel>(frame.body)) {
+    writer.cancel(id);
+  } else if (const auto* resume_ok = std::get_if<ResumeOk>(&frame.body)) {
+    writer.resume_ok(resume_ok->last_received);
+  } else {
+    return false;
   }
-  return false;
+  return true;
+}
+
+/// What is sent in fragments is put together again as it was.
+void fragment(Bytes bytes) {
+  if (bytes.size() < 3) return;
+  const std::size_t metadata_bytes =
+      std::min<std::size_t>(std::to_integer<std::size_t>(bytes[0]), bytes.size() - 3);
+  const std::size_t frame_bytes_max = 64 + std::to_integer<std::size_t>(bytes[1]);
+  Next next{.complete = true, .next = true, .payload = {bytes.subspan(3 + metadata_bytes), {}}};
+  if (bytes[2] != std::byte{0}) next.payload.metadata = bytes.subspan(3, metadata_bytes);
+  ByteVector out;
+  KOINE_CHECK(FrameWriter(out).next(1, next, frame_bytes_max).has_value());
+  std::string data;
+  std::string metadata;
+  bool is_over = false;
+  for (Bytes rest = out; !rest.empty();) {
+    const std::size_t size = std::to_integer<std::size_t>(rest[0]) << 16 | load_be16(&rest[1]);
+    KOINE_CHECK(size <= frame_bytes_max && size + 3 <= rest.size());
+    const auto parsed = parse_frame(rest.subspan(3, size));
+    KOINE_CHECK(parsed.has_value());
+    const auto& part = std::get<Next>(parsed->body);
+    KOINE_CHECK(!is_over && part.next && part.follows != part.complete);
+    if (part.payload.metadata) {
+      KOINE_CHECK(data.empty());
+      metadata += as_text(*part.payload.metadata);
+    }
+    data += as_text(part.payload.data);
+    is_over = part.complete;
+    rest = rest.subspan(3 + size);
+  }
+  KOINE_CHECK(is_over && data == as_text(next.payload.data));
+  KOINE_CHECK(metadata == as_text(next.payload.metadata.value_or(Bytes())));
 }
 
 void read_metadata(Bytes bytes) {
@@ -65,6 +106,7 @@ void read_metadata(Bytes bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Bytes bytes = std::as_bytes(std::span(data, size));
   read_metadata(bytes);
+  fragment(bytes);
   const auto frame = parse_frame(bytes);
   if (!frame) {
     KOINE_CHECK(*frame.error().reason != 0);

@@ -55,6 +55,13 @@ class RsocketJs(TestCase):
             told = run(self.node, THEIRS, "ask", self.port_of(server), "lease").decode()
         self.assertEqual(WE_FAIL + "the other way round\n" + THEY_FAIL + "kept alive\n", told)
 
+    def test_their_client_comes_back(self):
+        with Started(OURS, "serve") as server:
+            told = run(self.node, THEIRS, "resume", self.port_of(server)).decode()
+        items = "".join(f" {item}" for item in range(40))
+        self.assertEqual(f"3 connections\n{items}\nasked while it is cut\n"
+                         "noted meanwhile noted meanwhile \n", told)
+
     def test_their_server(self):
         with Started(self.node, THEIRS, "serve") as server:
             told = run(OURS, "ask", self.port_of(server)).decode()

@@ -16,6 +16,7 @@
 #include "koine/async/sleep.h"
 #include "koine/koine.h"
 #include "koine/rsocket/peer.h"
+#include "koine/rsocket/sessions.h"
 
 namespace {
 
@@ -172,8 +173,12 @@ rsocket::PeerOptions options() {
 }
 
 Io<void> serve_one(std::unique_ptr<Stream> stream) {
+  static rsocket::Sessions sessions;  // of the one loop there is
   Log log;
-  Peer peer(std::move(stream), rsocket::Side::server, &log.service, options());
+  rsocket::PeerOptions serving = options();
+  serving.connection.resume = true;
+  serving.sessions = &sessions;
+  Peer peer(std::move(stream), rsocket::Side::server, &log.service, serving);
   log.peer = &peer;
   auto running = peer.run();
   auto ended = co_await running;

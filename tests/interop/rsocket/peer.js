@@ -3,6 +3,8 @@
 //     node peer.js serve              prints "port N" and serves until it is killed
 //     node peer.js ask PORT [lease]   has the conversation, lets the other side have it too, and
 //                                     prints both
+//     node peer.js resume PORT        loses its connection in the middle of a stream, a call and a
+//                                     message, comes back, and prints what arrived
 "use strict";
 
 const core = require("rsocket-core");
@@ -11,6 +13,12 @@ const { default: TcpClient } = require("rsocket-tcp-client");
 const { default: TcpServer } = require("rsocket-tcp-server");
 const net = require("net");
 
+const setup = {
+  keepAlive: 50,
+  lifetime: 60000,
+  dataMimeType: core.APPLICATION_OCTET_STREAM.string,
+  metadataMimeType: core.MESSAGE_RSOCKET_COMPOSITE_METADATA.string,
+};
 const large = "x".repeat(700000);
 const message = (data) => ({ data: Buffer.from(String(data)) });
 
@@ -183,12 +191,7 @@ async function ask(port, hasLeases) {
   const lease = new Promise((resolve) => (leased = resolve));
   const client = new core.RSocketClient({
     transport,
-    setup: {
-      keepAlive: 50,
-      lifetime: 60000,
-      dataMimeType: core.APPLICATION_OCTET_STREAM.string,
-      metadataMimeType: core.MESSAGE_RSOCKET_COMPOSITE_METADATA.string,
-    },
+    setup,
     responder: service(() => conversation(socket)),
     leases: hasLeases
       ? () =>
@@ -229,12 +232,52 @@ async function ask(port, hasLeases) {
   client.close();
 }
 
-const [how, port, lease] = process.argv.slice(2);
-if (how === "serve") {
-  serve();
-} else {
-  ask(Number(port), lease === "lease").catch((error) => {
-    console.error(error);
-    process.exit(1);
+async function resume(port) {
+  let connection;
+  let connections = 0;
+  const transport = new core.RSocketResumableTransport(
+    () => {
+      connections++;
+      return (connection = new TcpClient({ host: "127.0.0.1", port }, core.BufferEncoders));
+    },
+    { bufferSize: 1 << 20, resumeToken: Buffer.from("nobody guesses it"), sessionDurationSeconds: 60 },
+    core.BufferEncoders
+  );
+  const client = new core.RSocketClient({ transport, setup });
+  const socket = await new Promise((onComplete, onError) =>
+    client.connect().subscribe({ onComplete, onError, onSubscribe() {} })
+  );
+  let early;
+  const items = await new Promise((resolve, onError) => {
+    let text = "";
+    let source;
+    socket.requestStream(request("count", "40")).subscribe({
+      onSubscribe: (subscription) => (source = subscription).request(4),
+      onNext: (payload) => {
+        text += " " + payload.data;
+        if (String(payload.data) === "10" || String(payload.data) === "20") {
+          early = answerOf(socket.requestResponse(request("echo", "asked while it is cut")));
+          socket.fireAndForget(request("note", "noted "));
+          connection.close();
+          socket.fireAndForget(request("note", "meanwhile "));
+          transport.connect();
+        }
+        source.request(1);
+      },
+      onComplete: () => resolve(text),
+      onError,
+    });
   });
+  const noted = await answerOf(socket.requestResponse(request("noted")));
+  console.log(`${connections} connections\n${items}\n${await early}\n${noted}`);
+  client.close();
 }
+
+const [how, port, lease] = process.argv.slice(2);
+const failed = (error) => {
+  console.error(error);
+  process.exit(1);
+};
+if (how === "serve") serve();
+if (how === "ask") ask(Number(port), lease === "lease").catch(failed);
+if (how === "resume") resume(Number(port)).catch(failed);
