@@ -95,6 +95,13 @@ TEST(Verdict, NamesAThreadThatHadNoCpu) {
               shift(journey.reply, ns);
             }),
             "server's thread waited 140.00 ms for a CPU, usually 6.00 us");
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              journey.request.recv_in.ns += ns;
+              journey.request.recv_out.ns += ns;
+              journey.request.cpu_wait_ns = ns;
+              shift(journey.reply, ns);
+            }),
+            "server's thread waited 140.00 ms for a CPU before it could ask, usually 5.00 us");
 }
 
 TEST(Verdict, NamesALossByHowOftenAndWhere) {

@@ -30,12 +30,23 @@ std::string sent_again(const Leg& leg) {
   return "lost " + times(again) + " on the way ";
 }
 
-/// A thread that waited for a CPU, if that is most of a wake-up.
+/// A thread that had no CPU, if that explains most of the step: it could neither ask nor wake up.
+std::string no_cpu(const Leg& leg, const Span& span) {
+  if (!leg.cpu_wait_ns || *leg.cpu_wait_ns * 2 <= span.ns()) return {};
+  return host_of(span.last) + "'s thread waited " +
+         short_time(std::min(*leg.cpu_wait_ns, span.ns())) + " for a CPU";
+}
+
 std::string wake_up(const Leg& leg, const Span& span) {
-  const std::string who = host_of(span.last) + "'s thread";
-  if (leg.cpu_wait_ns && *leg.cpu_wait_ns * 2 > span.ns())
-    return who + " waited " + short_time(std::min(*leg.cpu_wait_ns, span.ns())) + " for a CPU";
-  return who + " took " + short_time(span.ns()) + " to wake up";
+  const std::string waited = no_cpu(leg, span);
+  if (!waited.empty()) return waited;
+  return host_of(span.last) + "'s thread took " + short_time(span.ns()) + " to wake up";
+}
+
+std::string not_asking(const Leg& leg, const Span& span) {
+  const std::string waited = no_cpu(leg, span);
+  if (!waited.empty()) return waited + " before it could ask";
+  return host_of(span.first) + "'s program did not ask for it for " + short_time(span.ns());
 }
 
 /// TX_SCHED that comes after the program's write has returned: the kernel held the message back.
@@ -79,7 +90,7 @@ std::string words_of(const Journey& journey, const Span& span) {
     case Step::network_there:
     case Step::network_back: return took + " in the network on the way " + there;
     case Step::idle_there:
-    case Step::idle_back: return host_of(span.first) + "'s program did not ask for it for " + took;
+    case Step::idle_back: return not_asking(leg, span);
     case Step::wake_there:
     case Step::wake_back: return wake_up(leg, span);
     case Step::program: return "server's program took " + took + " to answer";

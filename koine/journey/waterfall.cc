@@ -107,8 +107,12 @@ class Waterfall {
     row(padded(number, 7) + name, time, bar, span);
     const Leg& leg = span.last < Step::copy_back ? journey_.request : journey_.reply;
     if ((span.is(Step::wake_there) || span.is(Step::wake_back)) && leg.cpu_wait_ns &&
-        *leg.cpu_wait_ns > 0)
-      note("of it, waited for a CPU: " + short_time(std::min(*leg.cpu_wait_ns, span.ns())));
+        *leg.cpu_wait_ns > 0) {
+      // What the thread waited since it last ran, which may have begun before this step.
+      const bool is_all = *leg.cpu_wait_ns >= span.ns();
+      note(is_all ? "of it, waited for a CPU: up to all of it"
+                  : "of it, waited for a CPU: " + short_time(*leg.cpu_wait_ns));
+    }
     if (span.half_ns != 0) note("+-" + short_time(span.half_ns) + ": two clocks");
   }
 

@@ -105,7 +105,12 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
 }
 
 Result<void> Reactor::look(std::optional<Duration> timeout) {
-  if (tracks != 0) waiting_since_ns = realtime_ns();
+  // A turn in which nothing was run did not keep the program from waiting: it read the kernel's
+  // reports.
+  if (tracks != 0 && loop_.runs() != runs_before_waiting_) {
+    runs_before_waiting_ = loop_.runs();
+    waiting_since_ns = realtime_ns();
+  }
   return multiplexer_->wait(timeout, *this);
 }
 

@@ -122,6 +122,7 @@ class Reactor final : private Newsroom {
   std::atomic<bool> sleeps_{false};
   Loop loop_;
   bool clock_is_stale_ = true;
+  std::uint64_t runs_before_waiting_ = 0;
   List<Lingering> lingering_;
   std::size_t lingering_count_ = 0;
 };
