@@ -27,6 +27,7 @@ bool AnyCall::begin() {
   auto opened = peer_->open(FrameType::request_response, head, request_.payload(), 0, this);
   if (opened) {
     id_ = *opened;
+    if (fate_ != nullptr) *fate_ = Fate::unknown;
     return false;
   }
   if (opened.error() == Fault::would_block) return false;
@@ -66,6 +67,10 @@ void AnyCall::run() {
 }
 
 void AnyCall::hear(const Event& event) {
+  if (fate_ != nullptr) {
+    const bool is_rejected = event.kind == Event::Kind::failed && fault_of(event) == Fault::refused;
+    *fate_ = is_rejected ? Fate::rejected : Fate::answered;
+  }
   if (event.kind == Event::Kind::next || event.kind == Event::Kind::completed) {
     if (auto kept = keep(event.payload); !kept)
       fail_with(std::move(kept.error()).with_operation("decode answer of", route_));

@@ -15,6 +15,14 @@
 
 namespace koine::rsocket {
 
+/// What is known of a request that has failed, or is not over.
+enum class Fate : std::uint8_t {
+  unsent,    ///< the peer cannot know of it
+  unknown,   ///< sent, and never answered: the peer may have processed it
+  rejected,  ///< the peer says that it has not processed it
+  answered,  ///< the peer has answered, with an error if not with success
+};
+
 /// What a Call of any type is.
 class AnyCall : public Runnable, private StreamOwner {
  public:
@@ -30,6 +38,9 @@ class AnyCall : public Runnable, private StreamOwner {
   void has_time(Duration timeout) {
     if (!timeout_ || timeout < *timeout_) timeout_ = timeout;
   }
+
+  /// Keeps `fate` up to date, as long as it is not over.
+  void tells_fate(Fate& fate) { fate_ = &fate; }
 
  protected:
   AnyCall(Peer& peer, std::string_view route, Encoded request)
@@ -50,6 +61,7 @@ class AnyCall : public Runnable, private StreamOwner {
   Encoded request_;
   std::optional<Duration> timeout_;
   Instant asked_{};
+  Fate* fate_ = nullptr;
   std::uint32_t id_ = 0;
   bool is_over_ = false;
   bool is_waiting_ = false;  // for room to begin

@@ -109,6 +109,8 @@ class Encoded {
       payload_.data = Bytes(held_);
     }
   }
+  /// What was encoded before, lent.
+  explicit Encoded(const Payload& payload) : payload_(payload) {}
   Encoded(const Encoded&) = delete;
   Encoded(Encoded&&) = default;  // what a ByteVector holds stays where it is
 
