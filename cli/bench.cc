@@ -177,6 +177,15 @@ int check(const BenchWords& words) {
     return usage_error("several --connections are for --multiplexer, without a URL");
   if (!words.output.empty())
     return usage_error("--output draws what --multiplexer compares, without a URL");
+  const bool in_messages = words.peer.protocol() == "rsocket";
+  if (load.streams && !in_messages)
+    return usage_error("--stream is for RSocket: koine bench rsocket+tcp://... --stream");
+  if (load.streams && (load.rate || load.pipeline != LoadOptions().pipeline))
+    return usage_error("a stream has a window: --rate and --pipeline are for requests");
+  if (in_messages && load.size > message_bytes_max) {
+    return usage_error(
+        fmt::format("a message has at most {} bytes; --size is {}", message_bytes_max, load.size));
+  }
   if (is_datagram(words.peer) &&
       (load.size < datagram_bytes_min || load.size > datagram_bytes_max)) {
     return usage_error(fmt::format("a datagram has {} to {} bytes here; --size is {}",
@@ -210,6 +219,11 @@ Page page() {
            "Errors are counted by what happened, and connections that broke come back. Over "
            "udp: and unixgram:, a datagram without an answer after --timeout is lost. All was "
            "answered and right if the exit code is 0; else it is that of the most frequent error.",
+           "With rsocket+tcp: or rsocket+unix:, requests are messages to the route echo of a "
+           "service "
+           "such as koine serve messages, and --pipeline is how many of them are open on a "
+           "connection. --stream asks its route count for items instead, one stream a connection, "
+           "and compares each; the latency of an item counts from the one before.",
            "Without a URL, --multiplexer says which of koine's own echo servers to compare, each "
            "in "
            "a process of its own: requests a second and CPU time for each, from 16 connections to "
@@ -221,6 +235,8 @@ Page page() {
            "What 10,000 requests a second would have to wait."},
           {"koine bench unix:/run/echo.sock --size 16KiB --pipeline 4",
            "Larger ones, four under way on each connection."},
+          {"koine bench rsocket+tcp://127.0.0.1:7001 --connections 1 --pipeline 64",
+           "Messages: 64 calls open on one connection."},
           {"koine bench udp://127.0.0.1:7000 --json | jq .latency_ns.p99", "For scripts."}}};
 }
 
@@ -230,7 +246,8 @@ void add_bench(Tool& tool) {
   const auto words = std::make_shared<BenchWords>();
   LoadOptions& load = words->load;
   CLI::App& verb = tool.verb("bench", page(), [words] { return bench(*words); });
-  tool.endpoint(verb, "URL", words->peer, "An echo server, such as koine serve echo")
+  tool.endpoint(verb, "URL", words->peer, "An echo server, such as koine serve echo",
+                Speaks::either)
       ->each([words](const std::string&) { words->has_peer = true; });
   tool.count_list(verb, "--connections", words->connections, 1, 1'000'000,
                   "How many at once; several to compare")
@@ -238,6 +255,7 @@ void add_bench(Tool& tool) {
   tool.size(verb, "--size", load.size, 1, std::uint64_t{1} << 30, "Bytes of a request");
   tool.count(verb, "--pipeline", load.pipeline, 1, under_way_max,
              "Requests under way on each connection");
+  verb.add_flag("--stream", load.streams, "Ask an RSocket service for items, not for answers");
   tool.duration(verb, "--duration", load.duration, "How long to measure");
   tool.rate(verb, "--rate", words->rate,
             "Requests a second, over all connections, each sent when it is due");

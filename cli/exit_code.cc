@@ -18,7 +18,8 @@ ExitCode exit_code_of(const Error& error) {
   if (operation == "write" || operation == "flush" || operation == "finish" ||
       operation == "send to")
     return exit_send;
-  if (operation == "read" || operation == "receive at") return exit_receive;
+  if (operation == "read" || operation == "receive at" || operation == "rsocket")
+    return exit_receive;
   return exit_failed;
 }
 

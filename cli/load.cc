@@ -36,6 +36,7 @@ std::string kind_of(const Error& error) {
 struct Target {
   Address address;
   Transport transport = Transport::tcp;
+  bool in_messages = false;
   std::unique_ptr<Stream> stream;
 };
 
@@ -98,6 +99,9 @@ class Caller {
       auto asking = ask_by_datagram(*socket_, target_.address, requests_);
       asked = co_await asking;
       socket_ = nullptr;
+    } else if (target_.in_messages) {
+      auto asking = ask_by_messages(std::move(stream_), requests_, meter_.options().streams);
+      asked = co_await asking;
     } else {
       auto asking = ask_by_stream(*stream_, requests_);
       asked = co_await asking;
@@ -133,7 +137,10 @@ Io<void> knock(Network& network, const Address& peer, Transport transport, Durat
 }
 
 Io<Target> find_target(Network& network, Endpoint peer, Duration timeout) {
-  Target target{.address = {}, .transport = peer.transport(), .stream = nullptr};
+  Target target{.address = {},
+                .transport = peer.transport(),
+                .in_messages = peer.protocol() == "rsocket",
+                .stream = nullptr};
   if (!is_datagram(peer)) {
     const DialOptions dialling{.timeout = timeout};
     auto dialled = dial(network, peer, dialling);

@@ -27,6 +27,7 @@ struct LoadOptions {
   std::uint64_t pipeline = 1;  ///< requests under way on a connection, in the closed loop
   std::optional<double> rate;  ///< requests a second over all connections, in the open loop
   Duration duration = 5s;
+  bool streams = false;  ///< in messages: items of a stream, instead of answers to requests
 
   /// To connect. Afterwards, how long a connection may stand still with requests under way; a
   /// datagram without an answer for so long is lost.
@@ -42,6 +43,9 @@ inline constexpr std::size_t under_way_max = 4096;
 
 /// The smallest datagram: it begins with its number, so that a late answer is told from a lost one.
 inline constexpr std::uint64_t datagram_bytes_min = 8;
+
+/// The largest message, as RSocket services of koine's take it by default.
+inline constexpr std::uint64_t message_bytes_max = std::uint64_t{1} << 20;
 
 /// What was measured.
 struct LoadResult {

@@ -88,6 +88,10 @@ class Requests {
 /// stream is of no use any more.
 Io<void> ask_by_stream(Stream& stream, Requests& requests);
 
+/// The same in messages, to route echo of an RSocket service. With `streams` it asks for the items
+/// of route count instead: the latency of each counts from the one before it.
+Io<void> ask_by_messages(std::unique_ptr<Stream> stream, Requests& requests, bool streams);
+
 /// The same over a datagram socket that is connected to `peer`. What is not answered in time is
 /// lost, and no error.
 Io<void> ask_by_datagram(Datagram& socket, const Address& peer, Requests& requests);

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
     add_serve(tool);
     add_send(tool);
     add_trace(tool);
+    add_call(tool);
     add_bench(tool);
     add_doctor(tool);
     add_demo(tool);

@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "cli/encoding.h"
 #include "cli/exit_code.h"
 #include "cli/reach.h"
 #include "cli/standard_io.h"
@@ -278,20 +279,6 @@ Io<void> send_by_datagram(os::Network& network, const SendOptions& options, Exch
     auto next = patience.after(std::move(reply.error()));
     co_await attempt(std::move(next));
   }
-}
-
-std::string base64(std::string_view text) {
-  constexpr std::string_view letters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string encoded;
-  for (std::size_t at = 0; at < text.size(); at += 3) {
-    std::uint32_t bits = 0;
-    for (std::size_t i = at; i < at + 3; ++i)
-      bits = bits << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i)
-      encoded += i <= text.size() - at ? letters[bits >> (18 - 6 * i) & 63] : '=';
-  }
-  return encoded;
 }
 
 /// One object in one line. A reply that is no UTF-8 is in base64 (RFC 4648).

@@ -146,6 +146,12 @@ int check(const ServeWords& words) {
   const bool runs_command = words.what == "exec";
   if (!runs_command && !words.command.empty())
     return usage_error("a command is for exec: koine serve exec -- COMMAND");
+  for (const Endpoint& endpoint : words.endpoints) {
+    if (words.what != "messages" && !endpoint.protocol().empty()) {
+      return usage_error("who is at " + to_string(endpoint) +
+                         " expects messages: koine serve messages");
+    }
+  }
   if (!runs_command) return exit_ok;
   if (words.command.empty()) return usage_error("exec what? koine serve exec -- COMMAND");
   if (!words.concurrency.empty() && words.concurrency != "process")
@@ -181,7 +187,8 @@ int serve(const ServeWords& words) {
   if (const int code = check(words); code != exit_ok) return code;
   std::vector<std::string> urls;
   for (const Endpoint& endpoint : words.endpoints) urls.push_back(to_string(endpoint));
-  if (urls.empty()) urls.emplace_back("tcp://127.0.0.1:0");
+  if (urls.empty())
+    urls.emplace_back(words.what == "messages" ? "rsocket+tcp://127.0.0.1:0" : "tcp://127.0.0.1:0");
 
   const bool runs_command = words.what == "exec";
   // A command would inherit the raised limit, and select(2) in it might not bear that.
@@ -197,7 +204,7 @@ int serve(const ServeWords& words) {
 
 Page page() {
   return {
-      .summary = "serve echo, discard, chargen, daytime, time, or any command",
+      .summary = "serve echo, discard, chargen, daytime, time, messages, or any command",
       .paragraphs =
           {"Serves until SIGTERM or SIGINT, then drains: it stops accepting, lets connections "
            "finish, and cuts those that take longer than --drain; a second signal cuts at once. "
@@ -207,12 +214,19 @@ Page page() {
            "without end (RFC 864), daytime the date and time as a line (RFC 867), time as four "
            "bytes (RFC 868). Over datagrams they answer peers on this machine only, unless "
            "--public is given.",
+           "messages answers RSocket requests (see koine call): echo gives back what it gets, "
+           "count "
+           "streams the numbers below the one it gets, sum adds up numbers between blanks, or the "
+           "items of a channel as they come, slow waits for so many milliseconds, and fail fails "
+           "with the words it gets.",
            "exec runs a command for each connection, with the socket as its standard input and "
            "output, as inetd does. --idle-timeout does not reach into it."},
       .examples = {
           {"koine serve", "Echo on a port of 127.0.0.1 that the kernel chooses, and say which."},
           {"koine serve echo --on tcp://:7000 --on udp://:7000 --shards 0",
            "TCP and UDP on all addresses, on all cores."},
+          {"koine serve messages --on rsocket+tcp://:7001",
+           "For koine call, or any RSocket client."},
           {"koine serve exec --on unix:/run/date.sock -- date -u", "A command for each client."},
           {"koine serve daytime --on systemd://", "On the socket that systemd listens at."}}};
 }
@@ -227,7 +241,9 @@ void add_serve(Tool& tool) {
   tool.choice(verb, "SERVICE", words->what, services, "What to serve");
   verb.add_option("COMMAND", words->command, "What exec runs, after --, with its arguments");
   tool.endpoints(verb, "--on", words->endpoints,
-                 "Where to listen; port 0 for any (default: tcp://127.0.0.1:0)");
+                 "Where to listen; port 0 for any (default: tcp://127.0.0.1:0, for messages "
+                 "rsocket+tcp://127.0.0.1:0)",
+                 Speaks::either);
   tool.count(verb, "--shards", words->shards, 0, 1024,
              "Threads that each accept and serve; 0 for one a core");
   tool.choice(verb, "--concurrency", words->concurrency, {"coroutine", "thread", "process"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/messages.h"
 #include "koine/base/bytes.h"
 
 namespace koine::cli {
@@ -87,11 +88,13 @@ Io<void> no_answer(const DatagramRequest&) { co_return Result<void>(); }
 }  // namespace
 
 const std::vector<std::string>& service_names() {
-  static const std::vector<std::string> names{"echo", "discard", "chargen", "daytime", "time"};
+  static const std::vector<std::string> names{"echo",    "discard", "chargen",
+                                              "daytime", "time",    "messages"};
   return names;
 }
 
 Served service_named(std::string_view name, bool is_public) {
+  if (name == "messages") return message_service();
   if (name == "discard") return {Handler(discard), DatagramHandler(no_answer)};
   if (name == "chargen") return {Handler(chargen), answering(some_characters, is_public)};
   if (name == "daytime") {

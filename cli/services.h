@@ -1,4 +1,4 @@
-// The small services that every host once had, and inetd still has.
+// The small services that every host once had, and inetd still has; and one that answers messages.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace koine::cli {
 
-/// "echo", "discard", "chargen", "daytime", "time".
+/// "echo", "discard", "chargen", "daytime", "time", "messages".
 const std::vector<std::string>& service_names();
 
 /// The one with that name. Datagrams are answered to loopback peers only, unless `is_public`: two

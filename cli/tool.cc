@@ -19,14 +19,21 @@
 namespace koine::cli {
 namespace {
 
-/// What the tool speaks to: bytes or datagrams, with nothing spoken above them.
-Result<Endpoint> read_endpoint(const std::string& text) {
+/// An endpoint at which what `speaks` says is spoken, and nothing else above the transport.
+Result<Endpoint> read_endpoint(const std::string& text, Speaks speaks) {
   auto endpoint = parse_endpoint(text);
-  if (endpoint && !endpoint->protocol().empty()) {
-    return std::unexpected(
-        malformed(text, {0, "expected tcp://, udp://, unix:, unixgram:, fd:// or systemd://"}));
-  }
-  return endpoint;
+  if (!endpoint) return endpoint;
+  const bool bytes = endpoint->protocol().empty();
+  const bool messages = endpoint->protocol() == "rsocket";
+  if ((bytes && speaks != Speaks::messages) || (messages && speaks != Speaks::bytes))
+    return endpoint;
+  constexpr const char* expected_bytes = "tcp://, udp://, unix:, unixgram:, fd:// or systemd://";
+  constexpr const char* expected_messages = "rsocket+tcp://, rsocket+unix: or rsocket+fd://";
+  std::string expected = "expected ";
+  if (speaks != Speaks::messages) expected += expected_bytes;
+  if (speaks == Speaks::either) expected += ", or for messages ";
+  if (speaks != Speaks::bytes) expected += expected_messages;
+  return std::unexpected(malformed(text, {0, expected.c_str()}));
 }
 
 /// Standard output; what cannot be written there is an error like any other.
@@ -123,16 +130,17 @@ CLI::Option* Tool::value(CLI::App& verb, const std::string& name, Value& into,
 }
 
 CLI::Option* Tool::endpoint(CLI::App& verb, const std::string& name, Endpoint& into,
-                            const std::string& purpose) {
-  return value(verb, name, into, purpose, read_endpoint)->type_name("URL");
+                            const std::string& purpose, Speaks speaks) {
+  const auto read = [speaks](const std::string& text) { return read_endpoint(text, speaks); };
+  return value(verb, name, into, purpose, read)->type_name("URL");
 }
 
 CLI::Option* Tool::endpoints(CLI::App& verb, const std::string& name, std::vector<Endpoint>& into,
-                             const std::string& purpose) {
-  const auto read_all = [this, &into, name](const std::vector<std::string>& texts) {
+                             const std::string& purpose, Speaks speaks) {
+  const auto read_all = [this, &into, name, speaks](const std::vector<std::string>& texts) {
     for (const std::string& text : texts) {
-      pending_.emplace_back([&into, name, text] {
-        auto got = read_endpoint(text);
+      pending_.emplace_back([&into, name, text, speaks] {
+        auto got = read_endpoint(text, speaks);
         if (!got) return complain(got.error(), name);
         into.push_back(std::move(*got));
         return static_cast<int>(exit_ok);

@@ -33,6 +33,9 @@ struct Page {
   std::vector<Example> examples;
 };
 
+/// What may be spoken at an endpoint: bytes or datagrams as they are, or messages (RSocket).
+enum class Speaks { bytes, messages, either };
+
 class Tool {
  public:
   Tool();
@@ -47,9 +50,9 @@ class Tool {
   // with a caret under the mistake.
 
   CLI::Option* endpoint(CLI::App& verb, const std::string& name, Endpoint& into,
-                        const std::string& purpose);
+                        const std::string& purpose, Speaks speaks = Speaks::bytes);
   CLI::Option* endpoints(CLI::App& verb, const std::string& name, std::vector<Endpoint>& into,
-                         const std::string& purpose);
+                         const std::string& purpose, Speaks speaks = Speaks::bytes);
   /// More than zero, unless `zero` says what zero means: "0 for no limit".
   CLI::Option* duration(CLI::App& verb, const std::string& name, Duration& into,
                         const std::string& purpose, bool zero_allowed = false);

@@ -76,7 +76,10 @@ void AnyCall::hear(const Event& event) {
       fail_with(std::move(kept.error()).with_operation("decode answer of", route_));
     over();
   } else if (event.kind == Event::Kind::failed) {
-    fail_with(Error(fault_of(event), "call", route_).with_note(note_of(event)));
+    // A peer that was told how much time it has, and gave up, has run out of it.
+    const bool is_late = timeout_ && fault_of(event) == Fault::cancelled;
+    const Fault fault = is_late ? Fault::timed_out : fault_of(event);
+    fail_with(Error(fault, "call", route_).with_note(note_of(event)));
     over();
   }
 }

@@ -72,8 +72,9 @@ class AnyCall : public Runnable, private StreamOwner {
 /// are no temporaries.
 ///
 /// Errors carry the peer's words as their note. REJECTED is Fault::refused: the peer did not
-/// process it, and asking again is safe. CANCELED is cancelled, INVALID malformed, any other
-/// system. An answer that is no T is malformed, and says what was expected.
+/// process it, and asking again is safe. CANCELED is cancelled, or timed_out if the peer was told
+/// how much time it has; INVALID malformed; any other system. An answer that is no T is malformed,
+/// and says what was expected.
 template <class T>
 class [[nodiscard]] Call final : public AnyCall, public CoAwait<Call<T>> {
  public:

@@ -58,7 +58,7 @@ TEST(RsocketLimits, TheTimeOfACallTravelsWithIt) {
   auto call = pair.client->call("slow", "x");
   call.has_time(100ms);
   EXPECT_EQ(pair.answer(std::move(call)),
-            "call slow: cancelled: CANCELED: the caller's time is over");
+            "call slow: timed out: CANCELED: the caller's time is over");
   EXPECT_EQ(log, "destroyed, ");
   EXPECT_EQ(pair.server->timed_out(), 1u);
   EXPECT_EQ(pair.server->handlers(), 0u);

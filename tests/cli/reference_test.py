@@ -8,7 +8,7 @@ import unittest
 
 from koine_tool import OK, USAGE, TestCase, koine
 
-VERBS = ["serve", "send", "trace", "bench", "doctor", "demo"]
+VERBS = ["serve", "send", "trace", "call", "bench", "doctor", "demo"]
 
 
 def options_of(verb):

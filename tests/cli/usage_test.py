@@ -5,7 +5,7 @@ import unittest
 
 from koine_tool import OK, OUTPUT, USAGE, KOINE, TestCase, environment, koine
 
-VERBS = ["serve", "send", "trace", "bench", "doctor", "demo"]
+VERBS = ["serve", "send", "trace", "call", "bench", "doctor", "demo"]
 
 
 class Usage(TestCase):

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-from koine_tool import DEADLINE, OK, Server, TestCase, connect, free_port, read_all
+from koine_tool import DEADLINE, KOINE, OK, Server, TestCase, connect, free_port, read_all
 
 EXAMPLES = os.environ.get("EXAMPLES", "build/dev/examples")
 
@@ -56,6 +56,17 @@ class Examples(TestCase):
                               stderr=subprocess.PIPE, timeout=DEADLINE)
         self.assertEqual(1, done.returncode)
         self.assertIn("refused", done.stderr.decode())
+
+    def test_messages_says_the_same_in_both_worlds(self):
+        with Example("messages", "serve", "rsocket+tcp://127.0.0.1:0") as server:
+            here = run("messages", "ask", server.url)
+            self.assertEqual(b'{"value":42}',
+                             subprocess.run([KOINE, "call", server.url, "add", '{"a": 40, "b": 2}'],
+                                            stdout=subprocess.PIPE, timeout=DEADLINE).stdout)
+            self.assertEqual(OK, server.stop())
+        self.assertEqual("2 + 3 = 5\n0 1 2 3 4 and that was all\n1 3 6 10 in the end\n", here)
+        for seed in ("1", "2", "3"):
+            self.assertEqual(here, run("messages", "sim", seed))
 
     def test_udp_echo_answers_each_datagram(self):
         with Example("udp_echo", "udp://127.0.0.1:0") as server, \
