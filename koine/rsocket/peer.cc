@@ -75,6 +75,11 @@ Peer::Peer(std::unique_ptr<Stream> stream, Side side, const Service* service, Pe
   write();
 }
 
+Peer::Peer(std::unique_ptr<Stream> stream, Side side, const Service* service)
+    : Peer(std::move(stream), side, service, PeerOptions()) {}
+
+Peer::Peer(std::unique_ptr<Stream> stream) : Peer(std::move(stream), Side::client, nullptr) {}
+
 Peer::~Peer() {
   const Loop::Entered entered(loop_);
   is_ending_ = true;

@@ -80,8 +80,11 @@ class Peer {
  public:
   /// Takes over `stream`, whose other end has connected to us or we to it. `service`, if any, is
   /// lent as long as the peer lives.
-  Peer(std::unique_ptr<Stream> stream, Side side = Side::client,  // NOLINT: a connection is a peer
-       const Service* service = nullptr, PeerOptions options = {});
+  Peer(std::unique_ptr<Stream> stream, Side side, const Service* service, PeerOptions options);
+  Peer(std::unique_ptr<Stream> stream, Side side, const Service* service);
+  /// The client's, which answers nothing. (No default arguments: g++ 12 would destroy their strings
+  /// twice in `Peer peer = co_await ...`.)
+  Peer(std::unique_ptr<Stream> stream);  // NOLINT: a connection is a peer
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   ~Peer();
