@@ -139,6 +139,23 @@ TEST_F(Link, WhatARouterGaveGoesWhenItsTimeIsOver) {
   EXPECT_FALSE(host.ping(in(7, 99), 1, 1, {}, net.now));
 }
 
+// The time of an address is not that of the link's prefix: one may be over before the other.
+TEST_F(Link, AnAddressThatGoesLeavesThePrefixWhereItIs) {
+  Host& host = net.add();
+  Host& router = net.add({.forwards = true});
+  RouterAdvertisement what = announcing(7, 90);
+  what.options.prefixes[0].on_link = false;
+  what.options.prefixes.push_back(
+      {.prefix = {prefix_of(7), 64}, .on_link = true, .valid_s = 5000, .preferred_s = 5000});
+  router.advertise(0, what, net.now);
+  host.autoconfigure(0, net.now);
+  net.rest(10s);
+  net.drop = [](const Segment::Frame& frame) { return frame[11] == std::byte{2}; };
+  net.rest(100s);
+  EXPECT_FALSE(has(host, made_by(1, 7)));
+  EXPECT_TRUE(host.ping(in(7, 99), 1, 1, {}, net.now));
+}
+
 // RFC 4861, section 6.1.2: what comes from afar, or from no router, is not believed.
 TEST_F(Link, AdvertisementsFromElsewhereAreNotBelieved) {
   Host& host = net.add();

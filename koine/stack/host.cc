@@ -222,6 +222,10 @@ std::optional<Transmit> Host::poll_transmit(Instant now, MutableBytes room) {
       continue;
     }
     const auto departure = found->tcp->connection.poll_transmit(now);
+    // Two timeouts are advice against the way there (RFC 1122, section 3.3.1.4): the router that
+    // told of a shorter one is asked again.
+    if (!redirects_.empty() && found->tcp->connection.timeouts_in_row() >= 2)
+      redirects_.erase(found->tcp->key.remote.ip);
     if (!departure) {
       ready_.pop_front();
       found->tcp->in_ready = false;

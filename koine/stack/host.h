@@ -229,7 +229,7 @@ class Host {
   void ask(const Neighbors::Task& task);
   void send_nd(int nic, wire::Builder message, const wire::Ipv6Address& source,
                const wire::Ipv6Address& target);
-  bool withdraw(int nic, const Ip& address);
+  void withdraw(int nic, const Ip& address);
 
   // host_autoconf.cc
   Autoconf& autoconf(int nic);

@@ -45,7 +45,10 @@ void Host::run_autoconf(int nic, Instant now) {
         // An address says nothing about what is on the link (RFC 5942), but for link-local ones.
         if (task->address == own) routes_.add(own, task->length, {nic, {}});
         break;
-      case Autoconf::Action::withdraw: withdraw(nic, task->address); break;
+      case Autoconf::Action::withdraw:  // the prefix may still be on the link
+        std::erase_if(card.addresses,
+                      [&](const Nic::Address& each) { return each.ip == Ip(task->address); });
+        break;
       case Autoconf::Action::solicit: {
         RouterSolicitation question;
         question.options.source_mac = card.options.mac;

@@ -31,15 +31,14 @@ void Host::add_address(int nic, const Ip& address, int prefix_length, Instant no
 }
 
 /// Takes it from the interface, with the route to its prefix if no other address needs that.
-bool Host::withdraw(int nic, const Ip& address) {
+void Host::withdraw(int nic, const Ip& address) {
   auto& own = nics_[static_cast<std::size_t>(nic)].addresses;
   const auto found = std::find_if(own.begin(), own.end(),
                                   [&](const Nic::Address& each) { return each.ip == address; });
-  if (found == own.end()) return false;
+  if (found == own.end()) return;
   const int length = found->length;
   own.erase(found);
   if (!is_on_link(nic, address)) routes_.remove(address, length);
-  return true;
 }
 
 /// A message of neighbor discovery to a group.

@@ -103,6 +103,19 @@ TEST_P(Detour, IsTakenAgainWhenTheShorterWayIsGone) {
   EXPECT_GT(router_one.counters().forwarded, before);
 }
 
+// A stream does not wait until the neighbor is given up: that would take half a minute and more.
+TEST_P(Detour, IsTakenAgainByAStreamThatGetsNoAnswer) {
+  ASSERT_TRUE(router_two.tcp_listen({{}, 80}, 5));
+  const SocketId client = host.tcp_connect({target(), 80}, net.now).value();
+  ASSERT_TRUE(net.run([&] { return host.tcp(client)->state() == tcp::State::established; }));
+  EXPECT_GT(host.counters().redirects_in, 0u);
+  net.drop = [&](const Segment::Frame& frame) {
+    return frame[5] == std::byte{3} && frame[11] == std::byte{1};
+  };
+  ASSERT_TRUE(host.tcp_write(client, std::vector<std::byte>(100), net.now));
+  EXPECT_TRUE(net.run([&] { return host.tcp(client)->unacknowledged() == 0; }, 5s));
+}
+
 TEST_P(Detour, NobodyElseIsBelieved) {
   const bool v6 = GetParam();
   const auto link_local = [&](std::uint8_t i) { return Ip(wire::link_local_of(mac_of(i))); };

@@ -156,6 +156,8 @@ class Connection {
   std::uint16_t send_mss() const { return mss_; }
   std::uint32_t congestion_window() const { return congestion_.window(); }
   std::uint32_t slow_start_threshold() const { return congestion_.threshold(); }
+  /// Of the retransmission or persist timer, without an answer.
+  unsigned timeouts_in_row() const { return tries_; }
   std::uint32_t pipe() const { return flight_ ? flight_->scoreboard.pipe() : 0; }
   Phase phase() const { return flight_ ? flight_->phase : Phase::open; }
   const RttEstimator& rtt() const { return rtt_; }
