@@ -85,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   host.add_nic({.ethernet = true, .mac = our_mac, .mtu = 1500});
   host.add_address(0, our_ip, 24, session.now);
   host.add_address(0, wire::Ipv6Address{0xfd00'0000'0000'0000, 1}, 64, session.now);
+  host.autoconfigure(0, session.now);
   const SocketId listener = host.tcp_listen({{}, 80}, 4).value();
   const SocketId udp = host.udp_bind({{}, 9}).value();
   std::vector<SocketId> sockets;
@@ -102,7 +103,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const SocketId chosen = sockets.empty() ? SocketId{} : sockets[what / 16 % sockets.size()];
     switch (what % 16) {
       case 0: host.input(0, input.take(input.number(1) * 6), session.now); break;
-      case 1: {  // an IPv4 packet with a right checksum
+      case 1: {  // an IPv4 packet with a right checksum, or a neighbor's ICMPv6 message
+        if ((what & 16) != 0) {
+          const wire::Ipv6Address source = wire::link_local_of(their_mac);
+          const wire::Ipv6Address target =
+              (what & 32) != 0 ? wire::ipv6_all_nodes : wire::link_local_of(our_mac);
+          const wire::Icmpv6Header header{static_cast<wire::Icmpv6Type>(input.number(1)), 0,
+                                          input.number(4)};
+          wire::Builder builder(input.take(input.number(1)));
+          builder.in(header, source, target)
+              .in(wire::Ipv6Header{.source = source,
+                                   .target = target,
+                                   .protocol = wire::IpProtocol::icmpv6,
+                                   .hop_limit = wire::nd_hop_limit})
+              .in(wire::EthernetHeader{our_mac, their_mac, wire::EtherType::ipv6});
+          host.input(0, builder.bytes(), session.now);
+          break;
+        }
         const auto protocol = static_cast<wire::IpProtocol>(input.number(1));
         wire::Ipv4Header header{.source = their_ip, .target = our_ip, .protocol = protocol};
         const std::uint32_t fragment = input.number(2);
