@@ -15,6 +15,7 @@ struct JourneyFiles {
   std::string perfetto;
   std::string otlp;
 
+  bool any() const { return !pcapng.empty() || !perfetto.empty() || !otlp.empty(); }
   bool wants_frames() const { return !pcapng.empty(); }
 };
 

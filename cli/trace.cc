@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "cli/exit_code.h"
 #include "cli/figures.h"
@@ -60,7 +59,9 @@ struct Traced {
   std::vector<journey::Journey> journeys;
   Histogram totals;
   std::uint64_t unanswered = 0;
+  std::uint64_t not_in_files = 0;
   std::string lacking;
+  Result<void> printed;  // what standard output said to the first line that it did not take
 };
 
 class Tracing {
@@ -185,12 +186,16 @@ class Tracing {
   void keep(const journey::Journey& journey) {
     const std::int64_t total = spans_of(journey).total_ns;
     traced_.totals.record(static_cast<std::uint64_t>(std::max<std::int64_t>(total, 0)));
-    if (options_.json && failed_.has_value()) return;
-    if (options_.json) {
+    if (options_.json && traced_.printed) {
       const std::string line = json_line(journey);
-      if (auto written = write_output(as_bytes(line)); !written) failed_ = written.error();
+      traced_.printed = write_output(as_bytes(line));
     }
-    if (traced_.journeys.size() < journeys_max) traced_.journeys.push_back(journey);
+    if (!options_.files.any()) return;
+    if (traced_.journeys.size() < journeys_max) {
+      traced_.journeys.push_back(journey);
+    } else {
+      ++traced_.not_in_files;
+    }
   }
 
   os::Network& network_;
@@ -200,7 +205,6 @@ class Tracing {
   journey::Recorder recorder_;
   os::Tracker tracker_;
   os::Track* track_ = nullptr;
-  std::optional<Error> failed_;
 };
 
 Result<std::string> read_message(const TraceOptions& options) {
@@ -223,7 +227,7 @@ Result<std::string> read_message(const TraceOptions& options) {
 
 Result<void> report(const TraceOptions& options, const Traced& traced,
                     const journey::Recorder& recorder) {
-  if (options.json) return {};
+  if (options.json) return traced.printed;
   const Colours colours(STDOUT_FILENO);
   std::string text;
   for (const auto& journey : recorder.slowest(options.slowest)) {
@@ -243,6 +247,10 @@ Result<void> report(const TraceOptions& options, const Traced& traced,
   }
   if (traced.unanswered != 0)
     text += fmt::format("{} without an answer\n", grouped(traced.unanswered));
+  if (traced.not_in_files != 0) {
+    text += fmt::format("{} are not in the files, which hold the first {}\n",
+                        grouped(traced.not_in_files), grouped(journeys_max));
+  }
   if (recorder.discarded() != 0) {
     text +=
         fmt::format("{} thrown away: a clock was set meanwhile\n", grouped(recorder.discarded()));

@@ -130,6 +130,9 @@ class Trace(TestCase):
             self.assert_complains(USAGE, "expected 1 to", koine("trace", peer.url, input=b""))
             done = koine("trace", peer.url, "hello", "--otlp", "/nowhere/at/all")
             self.assert_complains(OUTPUT, "/nowhere/at/all", done)
+            with open("/dev/full", "wb") as full:
+                done = koine("trace", peer.url, "hello", "--json", "--count", 3, stdout=full)
+            self.assert_complains(OUTPUT, "standard output", done)
         port = free_port()
         done = koine("trace", f"tcp://127.0.0.1:{port}", "hello")
         self.assert_complains(CONNECT, "refused", done)
