@@ -54,7 +54,7 @@ class Service final : public bench::Messages::CallbackService {
           return;
         }
         item_.set_value(at_++);
-        StartWrite(&item_, grpc::WriteOptions().set_buffer_hint());
+        StartWrite(&item_);
       }
       bench::Number item_;
       std::uint64_t at_ = 0;
