@@ -2,9 +2,10 @@
 //
 // Events leave in the order of (time, component, the order in which they were put in). Time never
 // goes back, so an event lies in the bucket of the highest bit in which its time differs from the
-// last one that was reached, and moves down at most 64 times; what is due at one instant lies in a
-// small heap, ordered by component. Putting in and taking out touch memory that is close together,
-// whether a hundred events wait or a million.
+// beginning of the stretch of time that was reached, and moves down at most 64 times. A bucket of
+// few events is not spread any more: its stretch of time is the present, and lies in a small heap.
+// Putting in and taking out touch memory that is close together, whether a hundred events wait or
+// a million.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +49,7 @@ class EventQueue {
   /// When the first is due; the queue must not be empty.
   std::uint64_t next() const {
     assert(!empty());
-    return current_.empty() ? earliest_[lowest()] : reached_;
+    return current_.empty() ? earliest_[lowest()] : current_.front().at;
   }
 
   /// Takes the first out; the queue must not be empty.
@@ -64,6 +65,7 @@ class EventQueue {
 
  private:
   static constexpr std::size_t buckets = 64;
+  static constexpr std::size_t few = 8;  // events, for which a heap is quicker than more buckets
 
   std::uint64_t next_number() {
     constexpr std::uint64_t mask = (std::uint64_t{1} << Appointment::number_bits) - 1;
@@ -74,24 +76,33 @@ class EventQueue {
   std::size_t lowest() const { return static_cast<std::size_t>(std::countr_zero(occupied_)); }
 
   void put(const Appointment& event) {
-    if (event.at <= reached_) {
-      assert(event.at == reached_ && "time does not go back");
+    if (event.at < present_end_) {
+      assert(event.at >= present_ && "time does not go back");
       current_.push_back(event);
       std::push_heap(current_.begin(), current_.end(), std::greater<>());
       return;
     }
-    const auto bucket = static_cast<std::size_t>(std::bit_width(event.at ^ reached_) - 1);
+    const auto bucket = static_cast<std::size_t>(std::bit_width(event.at ^ present_) - 1);
     if ((occupied_ >> bucket & 1) == 0 || event.at < earliest_[bucket])
       earliest_[bucket] = event.at;
     occupied_ |= std::uint64_t{1} << bucket;
     bucket_[bucket].push_back(event);
   }
 
-  /// Moves on to the earliest time, and spreads the bucket in which it lies over lower ones.
+  /// Moves on to the bucket of the earliest time, and spreads it over lower ones if it holds many.
   void reach_next() {
     const std::size_t from = lowest();
-    reached_ = earliest_[from];
     occupied_ &= ~(std::uint64_t{1} << from);
+    if (bucket_[from].size() <= few) {
+      const std::uint64_t width = std::uint64_t{1} << from;
+      present_ = earliest_[from] & ~(width - 1);
+      present_end_ = present_ + width;
+      current_.swap(bucket_[from]);
+      std::make_heap(current_.begin(), current_.end(), std::greater<>());
+      return;
+    }
+    present_ = earliest_[from];
+    present_end_ = present_ + 1;
     spreading_.swap(bucket_[from]);
     for (const Appointment& event : spreading_) put(event);
     spreading_.clear();
@@ -100,9 +111,10 @@ class EventQueue {
   std::array<std::vector<Appointment>, buckets> bucket_;
   std::array<std::uint64_t, buckets> earliest_{};  // of each bucket that is not empty
   std::uint64_t occupied_ = 0;
-  std::vector<Appointment> current_;  // due at reached_: a heap, the least in front
+  std::vector<Appointment> current_;  // due in the present: a heap, the least in front
   std::vector<Appointment> spreading_;
-  std::uint64_t reached_ = 0;
+  std::uint64_t present_ = 0;
+  std::uint64_t present_end_ = 1;
   std::uint64_t number_ = 0;
   std::size_t size_ = 0;
 };

@@ -167,7 +167,7 @@ IpAddress Host::v6() const {
 void Host::receive(Nic& nic, Frame frame) {
   if (!is_up()) return;
   if (processor_.is_paused()) {
-    if (ring_.size() < ring_frames_max) ring_.emplace_back(nic.index, std::move(frame));
+    if (ring_.size() < ring_frames_max) ring_.push_back({nic.index, std::move(frame)});
     return;
   }
   stack_->input(static_cast<int>(nic.index), frame.bytes(), local_now());
@@ -205,7 +205,10 @@ bool Host::transmit() {
       room_ = world_.frames().make(mtu + wire::EthernetHeader::size);
     }
     const auto sent = stack_->poll_transmit(local_now(), room_.room());
-    if (!sent) return did;
+    if (!sent) {
+      room_ = {};  // back to those who have something to send
+      return did;
+    }
     did = true;
     room_.resize(sent->size);
     room_.set_control(options_.is_background && !sent->forwarded);

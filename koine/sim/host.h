@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 #include "koine/async/started.h"
 #include "koine/async/task.h"
 #include "koine/base/block_pool.h"
+#include "koine/base/fifo.h"
 #include "koine/base/function.h"
 #include "koine/sim/node.h"
 #include "koine/sim/outbox.h"
@@ -199,7 +199,7 @@ class Host : public Node, private Peripheral {
   std::vector<Watching> watching_;      // by the index of the socket
   std::vector<std::unique_ptr<Lingering>> lingering_;
   std::size_t open_sockets_ = 0;
-  std::deque<std::pair<std::size_t, Frame>> ring_;
+  Fifo<std::pair<std::size_t, Frame>> ring_;
   std::vector<std::unique_ptr<Running>> programs_;
   std::optional<std::vector<Address>> name_servers_;
   Frame room_;

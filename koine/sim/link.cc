@@ -34,15 +34,7 @@ void Nic::send(Frame frame) {
 
 LinkDirection::LinkDirection(Timeline& timeline, const std::string& name, Nic& from, Nic& to,
                              const LinkOptions& options)
-    : Component(timeline),
-      from_(from),
-      to_(to),
-      options_(options),
-      loss_(timeline.chance_for("loss " + name)),
-      jitter_(timeline.chance_for("jitter " + name)),
-      reorder_(timeline.chance_for("reorder " + name)),
-      duplicate_(timeline.chance_for("duplicate " + name)),
-      corrupt_(timeline.chance_for("corrupt " + name)) {}
+    : Component(timeline), from_(from), to_(to), options_(options), name_(name) {}
 
 void LinkDirection::send(Frame frame) {
   ++counters_.frames;
@@ -64,12 +56,12 @@ void LinkDirection::send(Frame frame) {
   if (frame.is_control()) free_at_ = std::max(now(), free_at_) + takes;  // the others wait for it
 
   if (is_lost()) return fail(frame, Fate::lost, counters_.lost);
-  if (options_.corrupt > 0 && corrupt_.chance(options_.corrupt)) {
+  if (options_.corrupt > 0 && chance().corrupt.chance(options_.corrupt)) {
     ++counters_.corrupted;
     if (options_.check_sequence) return fail(frame, Fate::damaged, counters_.damaged);
     corrupt(frame);
   }
-  if (options_.duplicate > 0 && duplicate_.chance(options_.duplicate)) {
+  if (options_.duplicate > 0 && chance().duplicate.chance(options_.duplicate)) {
     ++counters_.duplicated;
     depart(frame, sent);
   }
@@ -77,10 +69,10 @@ void LinkDirection::send(Frame frame) {
 }
 
 bool LinkDirection::is_lost() {
-  bool lost = options_.loss > 0 && loss_.chance(options_.loss);
+  bool lost = options_.loss > 0 && chance().loss.chance(options_.loss);
   if (const auto& bursts = options_.bursts) {
-    if (loss_.chance(is_bad_ ? bursts->to_good : bursts->to_bad)) is_bad_ = !is_bad_;
-    if (loss_.chance(is_bad_ ? bursts->loss_in_bad : bursts->loss_in_good)) lost = true;
+    if (chance().loss.chance(is_bad_ ? bursts->to_good : bursts->to_bad)) is_bad_ = !is_bad_;
+    if (chance().loss.chance(is_bad_ ? bursts->loss_in_bad : bursts->loss_in_good)) lost = true;
   }
   return lost;
 }
@@ -90,17 +82,17 @@ void LinkDirection::depart(Frame frame, Instant sent) {
   Instant at = sent + options_.delay;
   if (options_.jitter > Duration())
     at += Duration(static_cast<Duration::rep>(
-        jitter_.below(static_cast<std::uint64_t>(options_.jitter.count()) + 1)));
-  if (options_.reorder > 0 && reorder_.chance(options_.reorder)) {
+        chance().jitter.below(static_cast<std::uint64_t>(options_.jitter.count()) + 1)));
+  if (options_.reorder > 0 && chance().reorder.chance(options_.reorder)) {
     ++counters_.reordered;
     at = std::max(at, last_at_) + options_.reorder_by;
   } else if (!frame.is_control()) {
     at = last_at_ = std::max(at, last_at_);
   }
   expect(frame, 1);
-  auto place = in_flight_.end();
-  while (place != in_flight_.begin() && std::prev(place)->at > at) --place;
-  in_flight_.insert(place, {at, std::move(frame)});
+  in_flight_.push_back({at, std::move(frame)});
+  for (std::size_t i = in_flight_.size() - 1; i > 0 && in_flight_[i - 1].at > at; --i)
+    std::swap(in_flight_[i - 1], in_flight_[i]);
   wake_at(in_flight_.front().at);
 }
 
@@ -124,9 +116,9 @@ void LinkDirection::fail(const Frame& frame, Fate fate, std::uint64_t& counter) 
 
 void LinkDirection::corrupt(Frame& frame) {
   const MutableBytes bytes = frame.writable();
-  const std::uint64_t count = 1 + corrupt_.below(corrupted_bits_max);
+  const std::uint64_t count = 1 + chance().corrupt.below(corrupted_bits_max);
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t bit = corrupt_.below(bytes.size() * 8);
+    const std::uint64_t bit = chance().corrupt.below(bytes.size() * 8);
     bytes[bit / 8] ^= std::byte{1} << (bit % 8);
   }
 }
@@ -139,7 +131,8 @@ void LinkDirection::expect(const Frame& frame, int change) {
 
 void LinkDirection::cut() {
   is_cut_ = true;
-  for (const InFlight& each : in_flight_) fail(each.frame, Fate::cut, counters_.cut);
+  for (std::size_t i = 0; i < in_flight_.size(); ++i)
+    fail(in_flight_[i].frame, Fate::cut, counters_.cut);
   in_flight_.clear();
   in_flight_awaited_ = 0;
   set_awaited(0);

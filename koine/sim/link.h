@@ -10,11 +10,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "koine/base/fifo.h"
 #include "koine/sim/node.h"
 #include "koine/sim/rate.h"
 #include "koine/sim/timeline.h"
@@ -102,9 +102,29 @@ class LinkDirection final : public Component {
   void watched_by(Capture* capture) { capture_ = capture; }
 
  private:
+  /// Each kind has a source of chance of its own.
+  struct Mishaps {
+    Mishaps(const Timeline& timeline, const std::string& name)
+        : loss(timeline.chance_for("loss " + name)),
+          jitter(timeline.chance_for("jitter " + name)),
+          reorder(timeline.chance_for("reorder " + name)),
+          duplicate(timeline.chance_for("duplicate " + name)),
+          corrupt(timeline.chance_for("corrupt " + name)) {}
+
+    Prng loss;
+    Prng jitter;
+    Prng reorder;
+    Prng duplicate;
+    Prng corrupt;
+  };
+  Mishaps& chance() {
+    if (mishaps_ == nullptr) mishaps_ = std::make_unique<Mishaps>(timeline(), name_);
+    return *mishaps_;
+  }
+
   struct InFlight {
-    Instant at;
-    Frame frame;
+    Instant at{};
+    Frame frame{};
   };
 
   void happen() override;
@@ -124,13 +144,10 @@ class LinkDirection final : public Component {
   Instant free_at_{};          // when the queue will have been sent
   Instant control_free_at_{};  // and of that, what routers say
   Instant last_at_{};          // the latest arrival of those whose order is kept
-  std::deque<InFlight> in_flight_;
+  Fifo<InFlight> in_flight_;
   std::uint64_t in_flight_awaited_ = 0;
-  Prng loss_;
-  Prng jitter_;
-  Prng reorder_;
-  Prng duplicate_;
-  Prng corrupt_;
+  std::string name_;
+  std::unique_ptr<Mishaps> mishaps_;  // once there are some
 };
 
 /// How a link is cut.

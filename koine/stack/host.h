@@ -12,13 +12,13 @@
 // Sockets are numbers. A number that was closed is never right again: using it fails with `closed`.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "koine/base/error.h"
+#include "koine/base/fifo.h"
 #include "koine/base/random.h"
 #include "koine/stack/autoconf.h"
 #include "koine/stack/fragments.h"
@@ -338,16 +338,16 @@ class Host {
   std::map<Ip, PathMtu> path_mtus_;
   std::map<Ip, Route> redirects_;  // better first hops, as routers have said
 
-  std::deque<SocketId> ready_;
-  std::deque<Event> events_;
-  std::deque<EchoReply> echoes_;
+  Fifo<SocketId> ready_;
+  Fifo<Event> events_;
+  Fifo<EchoReply> echoes_;
   struct Outgoing {
     int nic;
     Packet frame;
     bool forwarded;
   };
-  std::deque<Outgoing> out_;
-  std::deque<Packet> loop_;
+  Fifo<Outgoing> out_;
+  Fifo<Packet> loop_;
   struct Alarm {
     Instant at;
     SocketId socket;

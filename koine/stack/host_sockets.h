@@ -1,6 +1,9 @@
 // What a Host keeps for each socket. Only its own files include this.
 #pragma once
 
+#include <deque>
+
+#include "koine/base/fifo.h"
 #include "koine/stack/host.h"
 
 namespace koine::stack {
@@ -29,7 +32,7 @@ struct Host::UdpSocket {
   };
   IpPort local;
   std::optional<IpPort> peer;
-  std::deque<Datagram> waiting;
+  Fifo<Datagram> waiting;
   std::size_t bytes = 0;
   std::optional<Fault> fault;
 };
