@@ -5,12 +5,16 @@
 // one, and falls towards the first as time comes near. Deadlines are exact: within a slot they are
 // compared, and equal ones fire in the order in which they were armed.
 //
+// As long as there are few, they need no wheel: they lie in one list, and whoever asks looks at
+// all.
+//
 // Moving a deadline back, as every byte on a connection with an idle timeout does, only stores it:
 // the timer is filed anew when its old slot comes up.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -72,6 +76,8 @@ class Timers {
     std::array<List<Timer>, slots> slot;
     std::uint64_t occupied = 0;  // a set bit may be stale: its timers were cancelled
   };
+  using Wheels = std::array<Wheel, wheels>;
+  Wheel& wheel_at(int index) { return (*wheels_)[static_cast<std::size_t>(index)]; }
   struct Place {
     int wheel;
     int slot;
@@ -92,9 +98,15 @@ class Timers {
   }
 
   void file(Timer& timer);
+  bool has_room_among_few();
+  void turn_wheels(Instant now);
   std::optional<Place> first_place();
 
-  std::array<Wheel, wheels> wheels_;
+  static constexpr std::size_t few_max = 16;
+
+  List<Timer> few_;  // all of them, as long as there are no wheels
+  std::size_t few_at_most_ = 0;
+  std::unique_ptr<Wheels> wheels_;
   std::uint64_t current_;
   std::uint64_t armed_ = 0;
   std::vector<Timer*> sorting_;
