@@ -177,7 +177,7 @@ void Connection::close() {
 
 void Connection::over_if_closing() {
   if (!is_going() || !is_closing() || streams_.size() != 0) return;
-  if (state_ != State::open) out_ = ByteVector();  // there is no transport for it
+  if (state_ != State::open) drop_output();  // there is no transport for it
   state_ = State::over;
 }
 
@@ -193,7 +193,7 @@ Event Connection::end(ErrorCode code, Fault fault, std::string_view text) {
   if (has_transport) {
     writer_.error(0, code, said_);
   } else {
-    out_ = ByteVector();
+    drop_output();
   }
   return {.kind = Kind::closed, .code = code, .text = said_, .fault = fault};
 }

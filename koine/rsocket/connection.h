@@ -319,6 +319,7 @@ class Connection {
   void renew_lease(Instant now);
   void retain();
   void go_on(Instant now);
+  void drop_output();
   void answered(std::size_t before) { answers_ += out_.size() - before; }
   void forget(OpenStream& stream);
   bool forget_if_over(OpenStream& stream);

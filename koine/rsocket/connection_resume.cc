@@ -38,8 +38,7 @@ bool Connection::detach(Instant now) {
   if (!is_resumable()) return false;
   if (state_ == State::open) {
     retain();
-    out_ = ByteVector();
-    sent_ = retained_upto_ = answers_ = 0;
+    drop_output();
     is_asked_ = false;
     our_lease_ = their_lease_ = {};
     detached_ = now;
@@ -65,12 +64,13 @@ Event Connection::take_while_resuming(const Frame& frame, Instant now) {
     if (!retained_.release(ok->last_received))
       return end(ErrorCode::connection_error, Fault::malformed,
                  "the server wants to go on where there is nothing");
-    out_ = ByteVector();
+    drop_output();
     go_on(now);
     return {.kind = Kind::resumed};
   }
   if (const auto* failure = std::get_if<Failure>(&frame.body); failure && frame.stream_id == 0) {
     state_ = State::over;
+    drop_output();
     said_ = failure->text.substr(0, error_text_bytes_max);
     return {.kind = Kind::closed, .code = failure->code, .text = said_, .fault = Fault::refused};
   }
@@ -97,10 +97,15 @@ bool Connection::resumed(const Resume& asked, Instant now) {
     return false;
   static_cast<void>(detach(now));
   static_cast<void>(retained_.release(asked.last_received));
-  out_ = ByteVector();
+  drop_output();
   writer_.resume_ok(received_);
   go_on(now);
   return true;
+}
+
+void Connection::drop_output() {
+  out_ = ByteVector();
+  sent_ = retained_upto_ = answers_ = 0;
 }
 
 /// Sends again what the peer does not have, and whatever else begins a connection.
@@ -109,7 +114,6 @@ void Connection::go_on(Instant now) {
   ++counts_.resumed;
   const Bytes again = retained_.frames();
   out_.insert(out_.end(), again.begin(), again.end());
-  sent_ = answers_ = 0;
   retained_upto_ = out_.size();
   is_accepted_ = true;
   heard_ = now;

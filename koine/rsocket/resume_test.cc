@@ -292,6 +292,25 @@ TEST(RsocketResume, TheClientHearsThatItsSessionIsGone) {
   EXPECT_FALSE(session.client.detach(session.now));
 }
 
+TEST(RsocketResume, WhatWaitedForASessionThatEndsIsSaidToNobody) {
+  Session session;
+  ASSERT_TRUE(ask(session.client, "all", FrameType::request_stream, 10));
+  session.carry_all();
+  session.cut();
+  ASSERT_TRUE(session.server.next(1, {as_bytes("waits"), {}}, false));
+  EXPECT_FALSE(
+      session.server.resumed({.token = as_bytes("token"), .last_received = 1}, session.now));
+  session.server.abort(ErrorCode::connection_error, "enough");
+  EXPECT_TRUE(session.server.output().empty());
+
+  ASSERT_TRUE(ask(session.client, "waits"));
+  session.client.resume(session.now);
+  session.client.sent(session.client.output().size());
+  const auto no = bytes_of("00000000 2c00 00000004 'gone'");
+  EXPECT_EQ(session.client.receive(no, session.now).kind, Kind::closed);
+  EXPECT_TRUE(session.client.output().empty());
+}
+
 TEST(RsocketResume, TheClientTakesOnlyAGoodAnswer) {
   const std::pair<const char*, const char*> wrong[] = {
       {"00000000 3800 0000000000000001", "the server wants to go on where there is nothing"},
