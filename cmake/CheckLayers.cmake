@@ -27,6 +27,7 @@ set(system_folders asm linux net netinet sys)
 
 # Headers that bring a library of others to whoever includes them; nothing of ours does.
 set(foreign_in_koine/rsocket/json.h nlohmann/json.hpp)
+set(foreign_in_koine/rsocket/protobuf.h google/protobuf/message_lite.h)
 set(foreign_in_koine/sim/test_seed.h gtest/gtest.h)  # for tests with GoogleTest
 
 # All that may be included from the folder, into `out`.

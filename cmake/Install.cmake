@@ -18,7 +18,8 @@ function(koine_install_module target kind)
   endif()
   install(TARGETS ${target} EXPORT koineTargets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+          FILE_SET chosen DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   if(kind STREQUAL "STATIC")
     set_property(GLOBAL APPEND PROPERTY KOINE_ARCHIVES $<TARGET_FILE_BASE_NAME:${target}>)
   endif()

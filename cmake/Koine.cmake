@@ -24,7 +24,8 @@ if(KOINE_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# koine_module(NAME [LINKS module...] [PRIVATE library...] [TEST_LINKS target...] [TEST_LABELS l...])
+# koine_module(NAME [LINKS module...] [PRIVATE library...] [TEST_LINKS target...] [TEST_LABELS l...]
+#              [APART file...] [CHOSEN header...])
 #
 # The folder koine/NAME as the static library koine_NAME (elsewhere koine::NAME). LINKS are the
 # modules that its files may include, directly and through them; each is declared above it, so the
@@ -32,12 +33,15 @@ endif()
 # that only its .cc files see. *_test.cc there becomes the test program koine_NAME_test; TEST_LINKS
 # is what only the tests may use as well (modules by their name, as in LINKS, or any other target).
 # TEST_LABELS are for ctest (see koine_test). APART are files there that are no part of the library
-# (see koine_interposer). A folder that does not exist yet is passed over.
+# (see koine_interposer). CHOSEN are headers there that need a library which koine itself does not:
+# installed like all others, but compiled only by their tests. A folder that does not exist yet is
+# passed over.
 function(koine_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS;APART")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS;APART;CHOSEN")
   list(TRANSFORM arg_APART PREPEND ${PROJECT_SOURCE_DIR}/koine/${name}/)
+  list(TRANSFORM arg_CHOSEN PREPEND ${PROJECT_SOURCE_DIR}/koine/${name}/)
   koine_folder(koine_${name} ${PROJECT_SOURCE_DIR}/koine/${name} ${name} "${arg_LINKS}"
-               "${arg_PRIVATE}" "${arg_TEST_LINKS}" "${arg_TEST_LABELS}" "${arg_APART}")
+               "${arg_PRIVATE}" "${arg_TEST_LINKS}" "${arg_TEST_LABELS}" "${arg_APART}" "${arg_CHOSEN}")
 endfunction()
 
 # koine_interposer(NAME FILE LINKS module)
@@ -67,13 +71,13 @@ function(koine_front_door)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "LINKS;PRIVATE;TEST_LINKS;TEST_LABELS")
   if(EXISTS ${PROJECT_SOURCE_DIR}/koine/koine.h)
     koine_folder(koine_koine ${PROJECT_SOURCE_DIR}/koine koine "${arg_LINKS}" "${arg_PRIVATE}"
-                 "${arg_TEST_LINKS}" "${arg_TEST_LABELS}" "")
+                 "${arg_TEST_LINKS}" "${arg_TEST_LABELS}" "" "")
     set_target_properties(koine_koine PROPERTIES OUTPUT_NAME koine)
   endif()
 endfunction()
 
 # What koine_module and koine_front_door share.
-function(koine_folder target folder name links private test_links test_labels apart)
+function(koine_folder target folder name links private test_links test_labels apart chosen)
   koine_declare_layer(${name} LINKS ${links} TEST_LINKS ${test_links})
   if(NOT EXISTS ${folder})
     return()
@@ -103,6 +107,12 @@ function(koine_folder target folder name links private test_links test_labels ap
   add_library(koine::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
   list(FILTER headers EXCLUDE REGEX "_test\\.h$")
+  if(chosen)
+    list(REMOVE_ITEM headers ${chosen})
+    target_sources(${target} ${scope} FILE_SET chosen TYPE HEADERS
+                   BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${chosen})
+    set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
+  endif()
   target_sources(${target} ${scope}
                  FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_compile_features(${target} ${scope} cxx_std_23)

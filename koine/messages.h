@@ -12,7 +12,7 @@
 //     Sum sum = co_await attempt(within(200ms, peer.call<Sum>("add", Add{2, 3})));
 //
 // It is beside koine.h and not in it, so that only who talks in messages pays for compiling it. How
-// a struct becomes bytes: koine/rsocket/json.h, or a Codec of one's own.
+// a struct becomes bytes: koine/rsocket/json.h, protobuf.h beside it, or a Codec of one's own.
 #pragma once
 
 #include "koine/koine.h"

@@ -18,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 {
   packages_build=(cmake ninja-build clang-19 lld-19 libclang-rt-19-dev g++ pkg-config
     liburing-dev libc-ares-dev libcli11-dev nlohmann-json3-dev libfmt-dev libtomlplusplus-dev)
-  packages_test=(libgtest-dev libgmock-dev llvm-19
+  packages_test=(libgtest-dev libgmock-dev libprotobuf-dev protobuf-compiler llvm-19
     netcat-openbsd ncat socat strace python3 systemd tshark groff-base zsh fish iproute2 nftables)
   packages_bench=(libbenchmark-dev python3 libboost1.81-dev libuv1-dev libevent-dev)
   packages_format=(clang-format-19)

@@ -7,8 +7,8 @@
 //     };
 //
 // Text and bytes are messages as they are. Numbers and `bool` are written as JSON writes them. What
-// anything else looks like is said by a header that a program includes by choice (json.h), or by a
-// codec of its own.
+// anything else looks like is said by a header that a program includes by choice (json.h,
+// protobuf.h), or by a codec of its own.
 //
 // decode() is given what a peer sent: it fails with Fault::malformed and a note that says what is
 // wrong, where, and what was expected. Who calls it adds which message it was.
