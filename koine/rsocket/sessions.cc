@@ -25,7 +25,11 @@ void Sessions::set_lost(std::string_view token, bool is_lost) {
   }
   at->second.lost = ++losses_;
   lost_.emplace(losses_, at->first);
-  if (lost_.size() > lost_max_) find(lost_.begin()->second)->give_up();
+  if (lost_.size() <= lost_max_) return;
+  // It stays known until it has ended, in a moment, but waits for nobody any more.
+  Session& longest = sessions_.find(lost_.begin()->second)->second;
+  lost_.erase(std::exchange(longest.lost, 0));
+  longest.peer->give_up();
 }
 
 void Sessions::remove(std::string_view token, const Peer& peer) {

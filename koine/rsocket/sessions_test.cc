@@ -201,6 +201,24 @@ TEST(RsocketServerSessions, MakeRoomForThoseThatWereLostLater) {
   EXPECT_EQ(place.destroyed, 1);
 }
 
+TEST(RsocketServerSessions, AreBoundedWhenManyAreLostAtOnce) {
+  Place place(1);
+  constexpr const char* setup_c =
+      "00000000 0480 0001 0000 00004e20 00015f90 0001 'c' 01 'm' 01 'd'";
+  auto a = place.client();
+  place.told(*a, {setup_a});
+  auto b = place.client();
+  place.told(*b, {setup_b});
+  auto c = place.client();
+  place.told(*c, {setup_c});
+  a->abort();
+  b->abort();
+  place.lose(c);
+  EXPECT_EQ(place.sessions.size(), 1u);
+  EXPECT_EQ(place.sessions.lost(), 1u);
+  EXPECT_NE(place.sessions.find("c"), nullptr);
+}
+
 TEST(RsocketServerSessions, EndAtOnceWhenTheirClientSaysSo) {
   Place place;
   auto stream = place.client();
