@@ -272,9 +272,9 @@ void Peer::arm() {
 
 /// Gives the stream what waits to be sent; the stream collects it until the end of the turn.
 void Peer::write() {
-  if ((is_ending_ && error_) || stream_ == nullptr) return;
+  if (is_ending_ && error_) return;
   bool has_moved = false;
-  while (!connection_.output().empty()) {
+  while (stream_ != nullptr && !connection_.output().empty()) {
     const auto taken = stream_->write_now(connection_.output());
     if (!taken) {
       if (taken.error() == Fault::would_block) {

@@ -219,6 +219,17 @@ TEST(RsocketServerSessions, AreBoundedWhenManyAreLostAtOnce) {
   EXPECT_NE(place.sessions.find("c"), nullptr);
 }
 
+TEST(RsocketServerSessions, EndWithTheirLastAnswerWhenTheirClientHasClosed) {
+  Place place;
+  auto stream = place.client();
+  place.told(*stream, {setup_a, "00000001 1000 'ask'", "00000000 2c00 00000102 'bye'"});
+  place.lose(stream);
+  EXPECT_EQ(place.sessions.size(), 1u);
+  place.pass(2s);
+  EXPECT_EQ(place.destroyed, 1) << "the handler has ended";
+  EXPECT_EQ(place.sessions.size(), 0u);
+}
+
 TEST(RsocketServerSessions, EndAtOnceWhenTheirClientSaysSo) {
   Place place;
   auto stream = place.client();
