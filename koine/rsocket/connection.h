@@ -212,7 +212,8 @@ class Connection {
   bool detach(Instant now);
 
   /// Client, detached: begins on a new transport, with RESUME in output(). What comes is `resumed`,
-  /// or `closed` with Fault::refused if the server does not know the session any more.
+  /// or `closed` with Fault::reset if the server does not know the session any more: what was asked
+  /// may have been processed.
   void resume(Instant now);
 
   /// Server: what the client asked for that wants to go on. The token is lent until the next call.

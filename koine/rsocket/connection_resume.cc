@@ -72,7 +72,7 @@ Event Connection::take_while_resuming(const Frame& frame, Instant now) {
     state_ = State::over;
     drop_output();
     said_ = failure->text.substr(0, error_text_bytes_max);
-    return {.kind = Kind::closed, .code = failure->code, .text = said_, .fault = Fault::refused};
+    return {.kind = Kind::closed, .code = failure->code, .text = said_, .fault = Fault::reset};
   }
   return end(ErrorCode::connection_error, Fault::malformed, "neither RESUME_OK nor ERROR");
 }
