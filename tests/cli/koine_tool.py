@@ -122,15 +122,14 @@ class Server:
         self.errors.close()
 
 
-class Peer:
-    """A listener in Python; `handler(connection)` runs in a thread for each connection."""
+class Bound:
+    """A socket in Python that a thread of its own serves: run() until stop()."""
 
-    def __init__(self, handler, family=socket.AF_INET, address=("127.0.0.1", 0)):
-        self.socket = socket.socket(family)
+    def __init__(self, family, kind, address, schemes):
+        self.socket = socket.socket(family, kind)
         self.socket.bind(address)
-        self.socket.listen()
-        self.handler = handler
-        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.ip_scheme, self.unix_scheme = schemes
+        self.thread = threading.Thread(target=self.run, daemon=True)
 
     def __enter__(self):
         self.thread.start()
@@ -139,9 +138,25 @@ class Peer:
     @property
     def url(self):
         name = self.socket.getsockname()
-        return f"unix:{name}" if isinstance(name, str) else f"tcp://127.0.0.1:{name[1]}"
+        if isinstance(name, str):
+            return f"{self.unix_scheme}:{name}"
+        return f"{self.ip_scheme}://127.0.0.1:{name[1]}"
 
-    def _accept(self):
+    def __exit__(self, *_):
+        self.stop()
+        self.thread.join()  # or it would serve whatever has this descriptor's number next
+        self.socket.close()
+
+
+class Peer(Bound):
+    """A listener in Python; `handler(connection)` runs in a thread for each connection."""
+
+    def __init__(self, handler, family=socket.AF_INET, address=("127.0.0.1", 0)):
+        super().__init__(family, socket.SOCK_STREAM, address, ("tcp", "unix"))
+        self.socket.listen()
+        self.handler = handler
+
+    def run(self):
         while True:
             try:
                 connection, _ = self.socket.accept()
@@ -154,10 +169,8 @@ class Peer:
             connection.settimeout(DEADLINE)
             self.handler(connection)
 
-    def __exit__(self, *_):
+    def stop(self):
         self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join()  # or it would accept from whatever has this descriptor's number next
-        self.socket.close()
 
 
 def echo(connection):
@@ -171,40 +184,27 @@ def reset(connection):
     connection.close()
 
 
-class Datagrams:
+class Datagrams(Bound):
     """A datagram socket in Python that answers each question with `answer(question)`, if not None."""
 
     def __init__(self, answer, family=socket.AF_INET, address=("127.0.0.1", 0), copies=1):
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.bind(address)
+        super().__init__(family, socket.SOCK_DGRAM, address, ("udp", "unixgram"))
         self.answer = answer
         self.copies = copies
         self.heard = []
-        self.stopped, self.stop = socket.socketpair()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.stopped, self.stopper = socket.socketpair()
 
-    def __enter__(self):
-        self.thread.start()
-        return self
+    def run(self):
+        with self.stopped:
+            while self.socket in select.select([self.socket, self.stopped], [], [])[0]:
+                question, peer = self.socket.recvfrom(1 << 16)
+                self.heard.append(question)
+                answer = self.answer(question)
+                for _ in range(0 if answer is None else self.copies):
+                    self.socket.sendto(answer, peer)
 
-    @property
-    def url(self):
-        name = self.socket.getsockname()
-        return f"unixgram:{name}" if isinstance(name, str) else f"udp://127.0.0.1:{name[1]}"
-
-    def _serve(self):
-        while self.socket in select.select([self.socket, self.stopped], [], [])[0]:
-            question, peer = self.socket.recvfrom(1 << 16)
-            self.heard.append(question)
-            answer = self.answer(question)
-            for _ in range(0 if answer is None else self.copies):
-                self.socket.sendto(answer, peer)
-
-    def __exit__(self, *_):
-        self.stop.close()
-        self.thread.join()  # or it would read from whatever has this descriptor's number next
-        self.stopped.close()
-        self.socket.close()
+    def stop(self):
+        self.stopper.close()
 
 
 def port_of(url):
