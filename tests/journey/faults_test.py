@@ -70,6 +70,14 @@ class Faults(unittest.TestCase):
     def at(self, space, *command, check=True):
         return run("ip", "netns", "exec", space, *command, check=check)
 
+    def shape(self, host):
+        """Makes what leaves a host queue there."""
+        shaped = self.at(host, "tc", "qdisc", "add", "dev", "wire", "root", "tbf", "rate",
+                         "256kbit", "burst", "64kb", "latency", "2s", check=False)
+        if shaped.returncode != 0:
+            print(f"\n*** no tbf here: {shaped.stderr} ***\n", file=sys.stderr)
+            self.skipTest("this kernel has no tbf")
+
     def trace(self, *options, prefix=()):
         done = self.at(self.client, *prefix, KOINE, "trace", self.url, *map(str, options), "--json",
                        "--timeout", "30s", check=False)
@@ -107,21 +115,13 @@ class Faults(unittest.TestCase):
                              for journey in journeys))
 
     def test_a_queue_at_our_own_device_is_named(self):
-        shaped = self.at(self.client, "tc", "qdisc", "add", "dev", "wire", "root", "tbf", "rate",
-                         "256kbit", "burst", "64kb", "latency", "2s", check=False)
-        if shaped.returncode != 0:
-            print(f"\n*** no tbf here: {shaped.stderr} ***\n", file=sys.stderr)
-            self.skipTest("this kernel has no tbf")
+        self.shape(self.client)
         # Sixteen messages go through with what the bucket holds: what is usual. Then each takes 125 ms.
         journeys = self.trace("k" * 4000, "--reply-bytes", 4000, "--count", 24)
         self.assert_named("in the queue of the client's own device", self.slow(journeys, 60), 0.7)
 
     def test_a_queue_elsewhere_is_named_as_what_it_may_be(self):
-        shaped = self.at(self.server, "tc", "qdisc", "add", "dev", "wire", "root", "tbf", "rate",
-                         "256kbit", "burst", "64kb", "latency", "2s", check=False)
-        if shaped.returncode != 0:
-            print(f"\n*** no tbf here: {shaped.stderr} ***\n", file=sys.stderr)
-            self.skipTest("this kernel has no tbf")
+        self.shape(self.server)
         journeys = self.trace("k" * 4000, "--reply-bytes", 4000, "--count", 24)
         self.assert_named("in the network and at the other end", self.slow(journeys, 60), 0.7)
 
