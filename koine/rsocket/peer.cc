@@ -193,7 +193,7 @@ void Peer::obey(const Event& event) {
     return;
   }
   if (event.kind == Event::Kind::resumed) {
-    pause_ = {};
+    resumed_ = loop_.now();
     make_room();
     return;
   }

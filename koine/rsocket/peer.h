@@ -229,7 +229,8 @@ class Peer {
   Ender ender_{*this};
   Mender mender_{*this};
   Function<Io<std::unique_ptr<Stream>>()> redial_;
-  Duration pause_ = {};   // before the next attempt to come back
+  Duration pause_ = {};             // before the next attempt to come back
+  std::optional<Instant> resumed_;  // when it last has
   WaitList openers_;      // who waits to request; one is woken when there may be room, and wakes
                           // the next
   WaitList output_room_;  // who waits for output to leave

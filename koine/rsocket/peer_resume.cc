@@ -46,6 +46,8 @@ void Peer::mend() {
 Io<void> Peer::come_back() {
   constexpr Duration first_pause = 50ms;
   constexpr Duration pause_max = 5s;
+  // A session that was resumed only to be cut again at once has not come back.
+  if (resumed_ && loop_.now() - *resumed_ >= pause_max) pause_ = {};
   for (;;) {
     if (pause_ != Duration::zero()) {
       // Not all who lost their server at once come back at once.

@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "koine/app/server.h"
+#include "koine/async/combine.h"
 #include "koine/async/scope.h"
 #include "koine/async/sleep.h"
+#include "koine/async/within.h"
 #include "koine/rsocket/peer.h"
 #include "koine/rsocket/stories_test.h"
 #include "koine/sim/test_seed.h"
@@ -192,6 +194,70 @@ TEST(RsocketSessions, AreTheSameStoryWithTheSameSeed) {
   Model first;
   Model second;
   EXPECT_EQ(tell(3, {}, first), tell(3, {}, second));
+}
+
+// A network that lets a session be resumed and cuts it at once.
+
+Io<void> pass_on(Stream& from, Stream& to) {
+  auto copying = copy(from, to);
+  co_await attempt(std::move(copying));
+  co_return to.finish();
+}
+
+Io<void> pass_for_a_moment(std::unique_ptr<Stream> client, Network& network, Duration moment) {
+  auto dialing = dial(network, "tcp://server:7001");
+  const auto server = co_await attempt(std::move(dialing));
+  auto both = all(pass_on(*client, *server), pass_on(*server, *client));
+  co_await within(moment, std::move(both));
+  co_return {};
+}
+
+Io<void> cutter_program(Network& network, Duration moment, int& connections) {
+  Server cutter(network, [&network, moment, &connections](std::unique_ptr<Stream> client) {
+    ++connections;
+    return pass_for_a_moment(std::move(client), network, moment);
+  });
+  auto listening = cutter.listen("tcp://:7002");
+  co_await attempt(std::move(listening));
+  co_await cutter.run();
+  co_return {};
+}
+
+Io<void> stay(Network& network) {
+  auto connecting = connect(network, "rsocket+tcp://cutter:7002", options());
+  auto peer = co_await attempt(std::move(connecting));
+  co_await sleep(60s);
+  co_return {};
+}
+
+/// How often a client connects within a minute if each connection is cut after `moment`.
+int connections_cut_after(Duration moment) {
+  sim::World world{1};
+  auto& client = world.host("client");
+  auto& cutter = world.host("cutter");
+  auto& server = world.host("server");
+  world.link(client, cutter, {.rate = 20_Mbit, .delay = 1ms});
+  world.link(cutter, server, {.rate = 20_Mbit, .delay = 1ms});
+  Model model;
+  int connections = 0;
+  server.run([&model](Network& network) { return server_program(network, model); });
+  cutter.run([moment, &connections](Network& network) {
+    return cutter_program(network, moment, connections);
+  });
+  client.run(stay);
+  world.run();
+  EXPECT_TRUE(client.finished()) << (client.error() ? to_string(*client.error()) : "");
+  return connections;
+}
+
+TEST(RsocketSessions, AreNotResumedAtOnceAgainAndAgain) {
+  const int connections = connections_cut_after(50ms);
+  EXPECT_GE(connections, 8);
+  EXPECT_LE(connections, 30);
+}
+
+TEST(RsocketSessions, ThatLastedAreResumedAtOnce) {
+  EXPECT_GE(connections_cut_after(6s), 10);  // of a minute; no pause in between
 }
 
 }  // namespace
