@@ -19,12 +19,22 @@ import unittest
 
 FOLDER = pathlib.Path(sys.argv.pop(1))
 SHORT = ("--seconds", "0.05", "--warmup", "0.02", "--patience", "5")
-ECHOES = ("raw_epoll", "asio_callbacks", "asio_coroutines", "asio_lines", "uv", "event")
+PEERS = pathlib.Path(__file__).resolve().parent / "peers"
+ECHOES = ("raw_epoll", "raw_io_uring", "asio_callbacks", "asio_callbacks_io_uring", "asio_coroutines",
+          "asio_lines", "uv", "event", "go_echo", "asyncio_echo.py", "threads_echo.py")
 
 
 def load(url: str, *options: str, text: str = "") -> subprocess.CompletedProcess:
     return subprocess.run([FOLDER / "load", url, *options], input=text, capture_output=True, text=True,
                           check=False, timeout=60)
+
+
+def command(name: str) -> list:
+    return [sys.executable, PEERS / name] if name.endswith(".py") else [FOLDER / name]
+
+
+def is_built(name: str) -> bool:
+    return command(name)[-1].exists()
 
 
 class Served:
@@ -35,7 +45,7 @@ class Served:
             if descriptors_max:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
 
-        self.process = subprocess.Popen([FOLDER / name, "0"], stdout=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen([*command(name), "0"], stdout=subprocess.PIPE, text=True,
                                         preexec_fn=limit)
         line = self.process.stdout.readline()
         self.url = re.fullmatch(r"listening on (tcp://127\.0\.0\.1:\d+)\n", line)[1]
@@ -194,7 +204,7 @@ class FindsNothingWrongElsewhere(unittest.TestCase):
 
     def test_every_workload_on_every_echo(self):
         for name in ECHOES:
-            if not (FOLDER / name).exists():
+            if not is_built(name):
                 continue
             for options in (["--spin"], ["--connections", "64"],
                             ["--connections", "300", "--pipeline", "3", "--size", "1000"],
@@ -240,7 +250,7 @@ class EchoPeers(unittest.TestCase):
     def test_a_slow_reader_gets_every_byte_and_then_the_end(self):
         text = os.urandom(20_000_000)  # far more than both ends' socket buffers
         for name in ECHOES:
-            if not (FOLDER / name).exists() or name == "asio_lines":
+            if not is_built(name) or name == "asio_lines":
                 continue
             with self.subTest(name=name), Served(name) as server, server.connect() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -257,16 +267,19 @@ class EchoPeers(unittest.TestCase):
                 writer.join()
                 self.assertTrue(heard == text, f"{len(heard)} of {len(text)} bytes")
 
-    def test_raw_epoll_waits_for_a_descriptor_and_goes_on(self):
-        with Served("raw_epoll", descriptors_max=10) as server:
-            clients = [server.connect() for _ in range(12)]  # more than it may have
-            clients[0].sendall(b"served")
-            self.assertEqual(clients[0].recv(6), b"served")
-            clients[-1].sendall(b"waiting")
-            for client in clients[:-1]:
-                client.close()
-            self.assertEqual(clients[-1].recv(7), b"waiting")
-            clients[-1].close()
+    def test_they_by_hand_wait_for_a_descriptor_and_go_on(self):
+        for name in ("raw_epoll", "raw_io_uring"):
+            if not is_built(name):
+                continue
+            with self.subTest(name=name), Served(name, descriptors_max=10) as server:
+                clients = [server.connect() for _ in range(12)]  # more than it may have
+                clients[0].sendall(b"served")
+                self.assertEqual(clients[0].recv(6), b"served")
+                clients[-1].sendall(b"waiting")
+                for client in clients[:-1]:
+                    client.close()
+                self.assertEqual(clients[-1].recv(7), b"waiting")
+                clients[-1].close()
 
 
 class Canary(unittest.TestCase):

@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 READY = re.compile(r"^listening on (tcp://127\.0\.0\.1:\d+)$", re.MULTILINE)
 START_SECONDS_MAX = 10
 STOP_SECONDS_MAX = 15
@@ -57,11 +59,11 @@ class Place:
         return prepare
 
     def command(self, server) -> list[str]:
-        names = {"bin": self.tools, "koine": self.koine}
+        names = {"bin": self.tools, "koine": self.koine, "peers": PEERS}
         return [word.format_map(names) for word in server.command]
 
     def built(self, server) -> bool:
-        return os.access(self.command(server)[0], os.X_OK)
+        return shutil.which(self.command(server)[0]) is not None
 
 
 def canary(place: Place) -> dict:
@@ -223,7 +225,7 @@ class Contestant:
 
     def __init__(self, place: Place, server, workload, seconds: float, warmup: float):
         self._seconds = seconds + warmup
-        self._spins = server.spins
+        self._spins, self._threaded = server.spins, server.threaded
         self._core = place.server_core
         self._softirq = ksoftirqd(place.server_core)
         self._running = Running(place, server)
@@ -243,7 +245,8 @@ class Contestant:
     def sample(self) -> dict:
         if self._spins:
             self._running.thaw()
-        pids = (self._running.pid, self._generator.pid)
+        # Threads of one server wait for each other, which is its own affair.
+        pids = [self._generator.pid] + ([] if self._threaded else [self._running.pid])
         before_ns = [waited_ns(pid) for pid in pids]
         before_busy = self._others_seconds()
         self._generator.go_on()

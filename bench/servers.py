@@ -1,8 +1,8 @@
 """The servers that are compared, and the workloads they are compared in.
 
 Every server prints `listening on tcp://127.0.0.1:PORT` on its standard output once it is ready, uses
-one core, and is stopped by SIGTERM. `{bin}` in a command is the folder of the built peers, `{koine}`
-the koine binary. A server whose program was not built is left out, and the report says so.
+one core, and is stopped by SIGTERM. `{bin}` in a command is the folder of the built peers, `{peers}`
+that of their sources, `{koine}` the koine binary. A server whose program was not built is left out, and the report says so.
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,7 @@ class Server:
     workloads: tuple[str, ...] = ECHO
     usual: bool = True  # taken when --servers is not given
     spins: bool = False  # never sleeps: it is stopped while others are measured
+    threaded: bool = False  # has threads that share the core
 
 
 def koine(multiplexer: str, usual: bool) -> Server:
@@ -63,6 +64,7 @@ SERVERS = {
         # The same program again: what it differs from 1.00 is the noise of the whole method.
         Server("raw_epoll-again", ("{bin}/raw_epoll", "0"), ECHO + ("lines",)),
         Server("raw_epoll-spin", ("{bin}/raw_epoll", "0", "--spin"), ("ping-pong",), spins=True),
+        Server("raw_io_uring", ("{bin}/raw_io_uring", "0")),
         koine("epoll", usual=True),
         koine("io_uring", usual=True),
         koine("poll", usual=False),
@@ -71,6 +73,10 @@ SERVERS = {
         Server("asio-coroutines", ("{bin}/asio_coroutines", "0")),
         Server("asio-lines", ("{bin}/asio_lines", "0"), ("lines",)),
         Server("libuv", ("{bin}/uv", "0")),
+        Server("asio-io_uring", ("{bin}/asio_callbacks_io_uring", "0")),
         Server("libevent", ("{bin}/event", "0")),
+        Server("go", ("{bin}/go_echo", "0"), threaded=True),
+        Server("python-asyncio", ("/usr/bin/python3", "{peers}/asyncio_echo.py", "0")),
+        Server("python-threads", ("/usr/bin/python3", "{peers}/threads_echo.py", "0"), threaded=True),
     )
 }

@@ -6,6 +6,7 @@
 #   die TEXT...        an error that ends the script
 #   usage TEXT "$@"    prints TEXT and ends if --help is among the arguments
 #   need PACKAGE...    Debian packages, installed if they are missing
+#   want PACKAGE...    the same, but one that cannot be had is told of, and left out
 #   need_npm NAME      the npm packages of tests/interop/NAME/package-lock.json, in build/npm/NAME
 #   configure PRESET [OPTION...]   configures a preset, quietly if all goes well
 #   build PRESET [TARGET...]       builds what was configured; without a target, all of the preset
@@ -20,7 +21,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
     liburing-dev libc-ares-dev libcli11-dev nlohmann-json3-dev libfmt-dev libtomlplusplus-dev)
   packages_test=(libgtest-dev libgmock-dev libprotobuf-dev protobuf-compiler llvm-19
     netcat-openbsd ncat socat strace python3 systemd tshark groff-base zsh fish iproute2 nftables)
-  packages_bench=(libbenchmark-dev python3 libboost1.81-dev libuv1-dev libevent-dev)
+  packages_bench=(libbenchmark-dev python3)
+  packages_peers=(libboost1.81-dev libuv1-dev libevent-dev golang-go iperf3
+    libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libns3-dev)
   packages_format=(clang-format-19)
   packages_tidy=(clang-tidy-19)
 }
@@ -83,6 +86,15 @@ need() {
     "${install[@]}" </dev/null >>build/apt.log 2>&1 ||
       { tail -n 20 build/apt.log >&2 && die "cannot install ${absent[*]} (all of it: build/apt.log)"; }
   fi
+}
+
+want() {
+  local package
+  # All at once, which is quick; and only if that fails, each by itself.
+  (need "$@") 2>/dev/null && return 0
+  for package; do
+    (need "$package") || say "LEFT OUT: $package cannot be installed, nor what needs it be measured"
+  done
 }
 
 # Programs of others that tests talk to. Without them those tests say loudly that they did not run,
