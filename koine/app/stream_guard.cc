@@ -96,6 +96,8 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   Address local() const override { return inner_->local(); }
   Address peer() const override { return inner_->peer(); }
   std::string name() const override { return inner_->name(); }
+  Result<void> attach(journey::Recorder* recorder) override { return inner_->attach(recorder); }
+  journey::Track* track() override { return inner_->track(); }
 
   Verdict judge(const Limits& limits) {
     // Output that left is movement too, though nobody called us for it. Only if all of it has left

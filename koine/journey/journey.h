@@ -122,6 +122,18 @@ struct ClockPair {
   friend bool operator==(const ClockPair&, const ClockPair&) = default;
 };
 
+/// Names a clock without telling which machine's it is: two processes with the same one read the
+/// same clock.
+struct ClockIdentity {
+  std::uint64_t boot = 0;  ///< a hash of what names this boot of this machine; 0: unknown
+  std::uint64_t time_namespace = 0;
+
+  bool is_same_as(const ClockIdentity& other) const {
+    return boot != 0 && boot == other.boot && time_namespace == other.time_namespace;
+  }
+  friend bool operator==(const ClockIdentity&, const ClockIdentity&) = default;
+};
+
 struct Journey {
   std::uint64_t id = 0;
   std::array<std::uint8_t, 16> trace_id{};  ///< W3C Trace Context; all zero: none

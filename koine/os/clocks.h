@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 
 #include "koine/journey/journey.h"
 #include "koine/os/fd.h"
@@ -30,8 +29,7 @@ class RunDelay {
   Fd file_;
 };
 
-/// What names this boot of this machine, and the time namespace: two processes with the same text
-/// read the same clocks. Empty if it cannot be told.
-std::string clock_identity();
+/// What names this boot of this machine, and the time namespace; unknown if it cannot be told.
+journey::ClockIdentity clock_identity();
 
 }  // namespace koine::os

@@ -140,9 +140,9 @@ Result<void> SocketDatagram::connect(const Address& peer) {
   return {};
 }
 
-Result<Track*> SocketDatagram::attach(journey::Recorder& recorder, const RunDelay& run_delay) {
+Result<Track*> SocketDatagram::attach(journey::Recorder& recorder) {
   detach();
-  track_ = std::make_unique<Track>(reactor_, recorder, run_delay, socket_.fd.get(),
+  track_ = std::make_unique<Track>(reactor_, recorder, socket_.fd.get(),
                                    socket_.endpoint.transport(), nullptr);
   // Only then is there an error queue: a Unix socket gives what has arrived instead.
   if (track_->timestamping().sending) watcher_.error_queue = track_.get();

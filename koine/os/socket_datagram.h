@@ -30,7 +30,7 @@ class SocketDatagram final : public Datagram, private Timer {
   std::string name() const override { return to_string(socket_.endpoint); }
 
   /// Follows messages from now on; see Tracker.
-  Result<Track*> attach(journey::Recorder& recorder, const RunDelay& run_delay);
+  Result<Track*> attach(journey::Recorder& recorder);
   void detach();
 
  private:

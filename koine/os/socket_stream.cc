@@ -387,18 +387,21 @@ Result<void> SocketStream::finish() {
   return {};
 }
 
-Result<Track*> SocketStream::attach(journey::Recorder& recorder, const RunDelay& run_delay) {
-  if (!fd_) return failed("follow");
+Result<void> SocketStream::attach(journey::Recorder* recorder) {
   detach();
-  track_ = std::make_unique<Track>(reactor_, recorder, run_delay, fd_.get(), transport_, this);
+  if (recorder == nullptr) return {};
+  if (!fd_) return failed("follow");
+  track_ = std::make_unique<Track>(reactor_, *recorder, fd_.get(), transport_, this);
   // Only then is there an error queue: a Unix socket gives what has arrived instead.
   if (track_->timestamping().sending) watcher_.error_queue = track_.get();
   journey::Connection& connection = track_->connection();
   if (const Address here = local(); here.kind() != Address::Kind::none)
     connection.client = to_string(Endpoint::of(here, transport_));
   connection.server = name();
-  return track_.get();
+  return {};
 }
+
+journey::Track* SocketStream::track() { return track_.get(); }
 
 void SocketStream::detach() {
   if (!track_) return;

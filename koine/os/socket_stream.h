@@ -13,13 +13,8 @@
 #include "koine/os/watcher.h"
 #include "koine/transport/stream.h"
 
-namespace koine::journey {
-class Recorder;
-}
-
 namespace koine::os {
 
-class RunDelay;
 class Track;
 
 /// Output that was collected and is not yet sent.
@@ -75,6 +70,8 @@ class SocketStream final : public Stream, private Runnable {
   Address local() const override;
   Address peer() const override { return peer_.get(); }
   std::string name() const override;
+  Result<void> attach(journey::Recorder* recorder) override;
+  journey::Track* track() override;
 
   /// Gives up the socket: for a thread or process of its own. What was collected is sent first, as
   /// far as that goes without waiting.
@@ -83,13 +80,10 @@ class SocketStream final : public Stream, private Runnable {
   /// The socket, for options; -1 after abort().
   int descriptor() const { return fd_.get(); }
 
-  /// Follows messages from now on; see Tracker. Fault::closed after abort().
-  Result<Track*> attach(journey::Recorder& recorder, const RunDelay& run_delay);
-  void detach();
-
  private:
   SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer);
 
+  void detach();
   void run() override;  // at the end of the turn, or when output can be sent
   Result<std::size_t> receive_into(MutableBytes into);
   std::unexpected<Error> nothing_yet();

@@ -63,6 +63,13 @@ void put(msghdr& message, int type, Value value) {
   message.msg_controllen += CMSG_SPACE(sizeof(value));
 }
 
+constexpr unsigned arrivals = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE;
+
+unsigned departures(bool frames) {
+  return arrivals | SOF_TIMESTAMPING_OPT_ID |
+         (frames ? 0U : static_cast<unsigned>(SOF_TIMESTAMPING_OPT_TSONLY));
+}
+
 }  // namespace
 
 Timestamping enable_timestamping(int fd, Transport transport, bool frames) {
@@ -71,18 +78,16 @@ Timestamping enable_timestamping(int fd, Transport transport, bool frames) {
     can.lacking = "the kernel stamps TCP and UDP only";
     return can;
   }
-  constexpr unsigned arrivals = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE;
   set(fd, 0);  // or the count of an earlier time would go on
   if (frames && !may_have_frames()) {
     frames = false;
     can.lacking = "frames are not allowed here: net.core.tstamp_allow_data is 0";
   }
-  const unsigned departures = arrivals | SOF_TIMESTAMPING_OPT_ID |
-                              (frames ? 0U : static_cast<unsigned>(SOF_TIMESTAMPING_OPT_TSONLY));
+  const unsigned wanted = departures(frames);
   const bool is_tcp = transport == Transport::tcp;
   // Without OPT_ID_TCP, bytes are counted from what is not yet confirmed.
-  can.sending = set(fd, is_tcp ? departures | option_id_tcp : departures) ||
-                (is_tcp && sys::unacknowledged(fd) == 0 && set(fd, departures));
+  can.sending = set(fd, is_tcp ? wanted | option_id_tcp : wanted) ||
+                (is_tcp && sys::unacknowledged(fd) == 0 && set(fd, wanted));
   can.receiving = can.sending || set(fd, arrivals);
   can.confirming = can.sending && is_tcp;
   can.frames = can.sending && frames;
@@ -92,6 +97,13 @@ Timestamping enable_timestamping(int fd, Transport transport, bool frames) {
     can.lacking = "this kernel cannot count bytes from the middle of a connection (Linux 6.2 can)";
   }
   return can;
+}
+
+/// Only an option that was not set yet begins to count anew.
+bool give_frames(int fd, Transport transport, bool wanted) {
+  if (wanted && !may_have_frames()) return false;
+  const unsigned flags = departures(wanted);
+  return (transport == Transport::tcp && set(fd, flags | option_id_tcp)) || set(fd, flags);
 }
 
 void disable_timestamping(int fd) { set(fd, 0); }

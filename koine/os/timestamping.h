@@ -28,6 +28,10 @@ struct Timestamping {
 /// it. What is counted (report keys) begins at 0 with the next byte or datagram.
 Timestamping enable_timestamping(int fd, Transport transport, bool frames);
 
+/// From now on whole frames come back with the stamps of departures, or no longer. The count goes
+/// on. False if the kernel does not allow it.
+bool give_frames(int fd, Transport transport, bool wanted);
+
 /// Switches them off.
 void disable_timestamping(int fd);
 

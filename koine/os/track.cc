@@ -57,11 +57,10 @@ std::size_t wire_bytes(Bytes frame, std::size_t reported) {
 
 }  // namespace
 
-Track::Track(Reactor& reactor, journey::Recorder& recorder, const RunDelay& run_delay, int fd,
-             Transport transport, const Stream* stream)
+Track::Track(Reactor& reactor, journey::Recorder& recorder, int fd, Transport transport,
+             const Stream* stream)
     : reactor_(reactor),
       recorder_(recorder),
-      run_delay_(run_delay),
       fd_(fd),
       transport_(transport),
       stream_(stream),
@@ -80,18 +79,16 @@ journey::Level Track::level() const {
 
 // Sending.
 
-bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes) {
+bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes,
+                 std::size_t bytes_before) {
   if (can_.sending && waiting_.size() + marks_.size() >= budget_) drain();
   Leg& leg = leg_of(*journey, way);
   leg.bytes = bytes;
   if (!journey->clocks) journey->clocks = read_clocks();
-  if (way == Way::there) {
-    run_delay_before_ = run_delay_.read().value_or(0);
-    watches_cpu_ = true;
-  }
+  if (way == Way::there) expect();
   Message message{.way = way, .since = reactor_.loop().now()};
   if (stream_ != nullptr) {
-    std::uint64_t begin = sent_ + stream_->unsent();
+    std::uint64_t begin = sent_ + stream_->unsent() + bytes_before;
     if (!marks_.empty()) begin = std::max(begin, marks_.back().end);
     message.end = begin + bytes;
     if (is_tcp()) {
@@ -114,6 +111,11 @@ bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes) {
   }
   marks_.push_back(std::move(message));
   return can_.sending;
+}
+
+bool Track::awaits(const Journey& journey) const {
+  const auto is_of_it = [&](const Message& message) { return message.journey.get() == &journey; };
+  return std::ranges::any_of(marks_, is_of_it) || std::ranges::any_of(waiting_, is_of_it);
 }
 
 std::size_t Track::cut(std::size_t bytes) const {
@@ -345,6 +347,22 @@ void Track::receive(const std::shared_ptr<Journey>& journey, Way way) {
   }
   last_received_ = journey;
   last_way_ = way;
+}
+
+void Track::expect() {
+  run_delay_before_ = run_delay_.read().value_or(0);
+  watches_cpu_ = true;
+}
+
+std::optional<Duration> Track::since_arrival() const {
+  if (!last_.rx) return std::nullopt;
+  return std::max(Duration(realtime_ns() - last_.rx.ns), Duration::zero());
+}
+
+bool Track::keep_frames(bool wanted) {
+  if (can_.sending && can_.frames != wanted && give_frames(fd_, transport_, wanted))
+    can_.frames = wanted;
+  return can_.frames == wanted;
 }
 
 void Track::finish(const std::shared_ptr<Journey>& journey) {

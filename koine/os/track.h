@@ -14,7 +14,7 @@
 #include <string>
 
 #include "koine/async/wait.h"
-#include "koine/journey/recorder.h"
+#include "koine/journey/track.h"
 #include "koine/os/clocks.h"
 #include "koine/os/fd.h"
 #include "koine/os/reactor.h"
@@ -23,10 +23,18 @@
 
 namespace koine::os {
 
-/// Which message of a journey.
-enum class Way : std::uint8_t { there, back };
+using journey::Way;
 
-class Track final : public ErrorQueue, private Timer {
+/// What the tracks of one thread share.
+struct OfThread {
+  RunDelay run_delay;
+  Fd holder;  ///< a socket whose arrivals are stamped, so that the kernel does not cease to
+
+  OfThread();
+  static std::shared_ptr<const OfThread> get();
+};
+
+class Track final : public journey::Track, public ErrorQueue, private Timer {
  public:
   /// A message that has waited for its reports so long waits no more.
   static constexpr Duration patience = 2s;
@@ -35,30 +43,31 @@ class Track final : public ErrorQueue, private Timer {
   static constexpr std::size_t large_bytes_min = std::size_t{16} << 10;
 
   /// `stream` is whose output is counted; null for a datagram socket.
-  Track(Reactor& reactor, journey::Recorder& recorder, const RunDelay& run_delay, int fd,
-        Transport transport, const Stream* stream);
+  Track(Reactor& reactor, journey::Recorder& recorder, int fd, Transport transport,
+        const Stream* stream);
   Track(const Track&) = delete;
   Track& operator=(const Track&) = delete;
   ~Track();
 
   // For who knows what a message is.
 
-  journey::Recorder& recorder() { return recorder_; }
-  journey::Connection& connection() { return connection_; }
+  journey::Recorder& recorder() override { return recorder_; }
+  journey::Connection& connection() override { return connection_; }
 
-  /// What this socket can give: the kernel's stamps of our end, or the programs' only.
-  journey::Level level() const;
+  /// The kernel's stamps of our end, or the programs' only.
+  journey::Level level() const override;
   const Timestamping& timestamping() const { return can_; }
+  journey::ClockIdentity clock() const override { return clock_identity(); }
 
-  /// The next `bytes` bytes that are written (of a datagram socket: the next datagram) are this
-  /// message. False if too many wait for their reports: then only the program's stamp is taken.
-  bool send(std::shared_ptr<journey::Journey> journey, Way way, std::size_t bytes);
-
-  /// The bytes that were read last end this message.
-  void receive(const std::shared_ptr<journey::Journey>& journey, Way way);
-
-  /// The journey is over: hands it to the recorder, and says whether a clock was set meanwhile.
-  void finish(const std::shared_ptr<journey::Journey>& journey);
+  /// Of a datagram socket it is the next datagram.
+  bool send(std::shared_ptr<journey::Journey> journey, Way way, std::size_t bytes,
+            std::size_t bytes_before = 0) override;
+  bool awaits(const journey::Journey& journey) const override;
+  void receive(const std::shared_ptr<journey::Journey>& journey, Way way) override;
+  void expect() override;
+  std::optional<Duration> since_arrival() const override;
+  bool keep_frames(bool wanted) override;
+  void finish(const std::shared_ptr<journey::Journey>& journey) override;
 
   /// True if no message waits for reports, and who waits for that.
   bool settled() const { return waiting_.empty() && marks_.empty(); }
@@ -127,7 +136,8 @@ class Track final : public ErrorQueue, private Timer {
 
   Reactor& reactor_;
   journey::Recorder& recorder_;
-  const RunDelay& run_delay_;
+  const std::shared_ptr<const OfThread> shared_ = OfThread::get();
+  const RunDelay& run_delay_ = shared_->run_delay;
   int fd_;
   Transport transport_;
   const Stream* stream_;
@@ -174,11 +184,11 @@ inline Settled settled(Track& track) { return Settled(track); }
 /// The kernel stamps arrivals only once some socket asked for it, and it takes a moment to begin:
 /// a tracker holds one that does, so that the first message of a connection is stamped as well.
 /// That makes the kernel stamp every packet of the machine, which costs each a quarter of a
-/// microsecond; so it is held only while the tracker lives.
+/// microsecond; so it is held only while a tracker or a track of this thread lives.
 class Tracker {
  public:
   /// The recorder outlives it. It belongs to the thread of the sockets' loop.
-  explicit Tracker(journey::Recorder& recorder);
+  explicit Tracker(journey::Recorder& recorder) : recorder_(recorder) {}
   Tracker(const Tracker&) = delete;
   Tracker& operator=(const Tracker&) = delete;
 
@@ -193,8 +203,7 @@ class Tracker {
 
  private:
   journey::Recorder& recorder_;
-  RunDelay run_delay_;
-  Fd holder_;
+  std::shared_ptr<const OfThread> shared_ = OfThread::get();
 };
 
 void detach(Stream& stream);

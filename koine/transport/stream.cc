@@ -2,6 +2,11 @@
 
 namespace koine {
 
+Result<void> Stream::attach(journey::Recorder* recorder) {
+  if (recorder == nullptr) return {};
+  return fail(Fault::unsupported, "follow", name());
+}
+
 Result<void> detail::write_pieces(Stream& stream, std::span<Bytes> pieces, std::uint8_t& next) {
   for (; next < pieces.size(); ++next) {
     Bytes& rest = pieces[next];

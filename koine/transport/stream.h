@@ -23,6 +23,11 @@
 #include "koine/transport/address.h"
 #include "koine/transport/endpoint.h"
 
+namespace koine::journey {
+class Recorder;
+class Track;
+}  // namespace koine::journey
+
 namespace koine {
 
 /// One read and one write may wait at a time; a read and a write may wait together.
@@ -72,6 +77,13 @@ class Stream {
 
   /// The peer as errors name it: `tcp://10.0.0.7:80`.
   virtual std::string name() const = 0;
+
+  /// Follows messages from now on, at any time: for `recorder`, which the stream does not outlive,
+  /// and for no other; with null, no longer. Fault::unsupported where nobody can stamp bytes.
+  virtual Result<void> attach(journey::Recorder* recorder);
+
+  /// Who is told what a message is (koine/journey/track.h): null, unless a recorder is attached.
+  virtual journey::Track* track() { return nullptr; }
 };
 
 /// Waits for at least one byte; zero means that the peer has finished.
