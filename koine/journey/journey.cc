@@ -29,6 +29,7 @@ void fill_receiver(Leg& into, const Leg& from) {
   fill(into.recv_in, from.recv_in);
   fill(into.recv_out, from.recv_out);
   if (!into.cpu_wait_ns) into.cpu_wait_ns = from.cpu_wait_ns;
+  if (into.hops.empty()) into.hops = from.hops;
 }
 
 }  // namespace
@@ -39,6 +40,17 @@ const char* to_string(Quality quality) {
     case Quality::exact: return "exact";
     case Quality::at_most: return "at most";
     case Quality::at_least: return "at least";
+  }
+  return "";
+}
+
+const char* to_string(Hop::What what) {
+  switch (what) {
+    case Hop::What::queue: return "queue";
+    case Hop::What::serialisation: return "serialisation";
+    case Hop::What::propagation: return "propagation";
+    case Hop::What::processing: return "processing";
+    case Hop::What::lost: return "lost";
   }
   return "";
 }

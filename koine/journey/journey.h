@@ -51,6 +51,32 @@ struct TcpState {
   friend bool operator==(const TcpState&, const TcpState&) = default;
 };
 
+/// A piece of a message's way, as only a simulated world knows it (koine/sim/follow.h). Between two
+/// hosts of a real network nobody stamps anything.
+struct Hop {
+  enum class What : std::uint8_t {
+    queue,          ///< waited in `at` for its turn on the link to `towards`
+    serialisation,  ///< was put on that link, bit after bit
+    propagation,    ///< travelled along it
+    processing,     ///< was inside of `at`, and `why` it took time
+    lost,           ///< on that link, or inside of `at`, and `why`; takes no time
+  };
+
+  What what{};
+  std::string at{};       ///< a node
+  std::string towards{};  ///< the node at the other end of the link; empty: inside of `at`
+  std::string why{};
+  std::int64_t in_ns = 0;  ///< on the sender's clock
+  std::int64_t out_ns = 0;
+  std::uint32_t sending = 0;  ///< 1: the first; 0: of a piece of the message before its last
+
+  std::int64_t ns() const { return out_ns - in_ns; }
+  friend bool operator==(const Hop&, const Hop&) = default;
+};
+
+/// "queue", "serialisation", "propagation", "processing", "lost"
+const char* to_string(Hop::What what);
+
 /// One direction of a journey. The sender fills in the first half, the receiver the second.
 struct Leg {
   /// More sendings than this are counted and not kept.
@@ -74,6 +100,10 @@ struct Leg {
   Stamp recv_out{};  ///< and had it
   /// How long the receiving thread could have run and had no CPU, while it waited for this message.
   std::optional<std::int64_t> cpu_wait_ns{};
+
+  /// In a simulated world: the way of each sending, up to the one that arrived. Its hops share
+  /// their ends, from when it was handed to the queue of the device until `rx`.
+  std::vector<Hop> hops{};
 
   friend bool operator==(const Leg&, const Leg&) = default;
 };

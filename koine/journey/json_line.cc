@@ -21,6 +21,17 @@ std::string stamp(const Stamp& stamp) {
   return JsonList('[').item(ns).item(json_text(to_string(stamp.quality))).done();
 }
 
+std::string hop(const Hop& hop) {
+  JsonList one('{');
+  one.member("what", json_text(to_string(hop.what))).member("at", json_text(hop.at));
+  if (!hop.towards.empty()) one.member("towards", json_text(hop.towards));
+  if (!hop.why.empty()) one.member("why", json_text(hop.why));
+  return one.member("in", hop.in_ns)
+      .member("out", hop.out_ns)
+      .member("sending", hop.sending)
+      .done();
+}
+
 std::string leg(const Leg& leg) {
   JsonList all('{');
   all.member("bytes", static_cast<std::int64_t>(leg.bytes));
@@ -50,6 +61,11 @@ std::string leg(const Leg& leg) {
   put("recv_in", leg.recv_in);
   put("recv_out", leg.recv_out);
   if (leg.cpu_wait_ns) all.member("cpu_wait_ns", *leg.cpu_wait_ns);
+  if (!leg.hops.empty()) {
+    JsonList hops('[');
+    for (const Hop& each : leg.hops) hops.item(hop(each));
+    all.member("hops", hops.done());
+  }
   return all.done();
 }
 

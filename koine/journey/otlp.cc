@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "koine/journey/export.h"
+#include "koine/journey/hops.h"
 #include "koine/journey/json.h"
 #include "koine/journey/spans.h"
 
@@ -63,6 +64,17 @@ class Events {
     put("koine.tx_sched", leg.sched);
     for (const Stamp& sending : leg.snd) put("koine.tx_software", sending);
     put("koine.tx_ack", leg.ack);
+    for (const Hop& hop : leg.hops) {
+      const std::string attributes = JsonList('[')
+                                         .item(attribute("koine.hop", label_of(hop)))
+                                         .item(attribute("koine.hop.ns", hop.ns()))
+                                         .done();
+      events_.item(JsonList('{')
+                       .member("timeUnixNano", number(hop.in_ns))
+                       .member("name", json_text(std::string("koine.hop.") + to_string(hop.what)))
+                       .member("attributes", attributes)
+                       .done());
+    }
   }
   void receiver(const Leg& leg) {
     put("koine.rx_software", leg.rx);

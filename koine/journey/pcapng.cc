@@ -2,6 +2,7 @@
 
 #include "koine/journey/export.h"
 #include "koine/journey/frames.h"
+#include "koine/journey/hops.h"
 #include "koine/journey/spans.h"
 #include "koine/journey/text.h"
 #include "koine/wire/pcapng.h"
@@ -21,6 +22,8 @@ std::string breakdown(const Journey& journey) {
     if (span.first != span.last) text += " and so on";
     text += ": " + short_time(span.ns());
     if (span.half_ns != 0) text += " +-" + short_time(span.half_ns);
+    for (const Hop& hop : hops_of(journey, span.first))
+      text += "\n    " + label_of(hop) + ": " + short_time(hop.ns());
   }
   return text;
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "koine/journey/export.h"
+#include "koine/journey/hops.h"
 #include "koine/journey/json.h"
 #include "koine/journey/spans.h"
 
@@ -80,6 +81,7 @@ class Writer {
     const Span* before = nullptr;
     for (const Span& span : spans.spans) {
       slice(span);
+      for (const Hop& hop : hops_of(journey, span.first)) slice(journey, span.first, hop);
       if (before != nullptr && where(before->last) != where(span.first)) arrow(*before, span);
       before = &span;
     }
@@ -99,6 +101,22 @@ class Writer {
                                          .member("half_ns", span.half_ns)
                                          .done())
                      .done());
+  }
+
+  /// Within the step that it is a piece of, or an instant.
+  void slice(const Journey& journey, Step step, const Hop& hop) {
+    const std::int64_t shift = step < Step::copy_back ? 0 : journey.offset.theta_ns;
+    const bool is_lost = hop.what == Hop::What::lost;
+    JsonList event_of_hop = event(is_lost ? "i" : "X", where(step), thread_of(step));
+    event_of_hop.member("name", json_text(label_of(hop)))
+        .member("cat", json_text("hop"))
+        .member("ts", at(hop.in_ns - shift));
+    if (is_lost) {
+      event_of_hop.member("s", json_text("t"));
+    } else {
+      event_of_hop.member("dur", micros(hop.ns()));
+    }
+    events_.item(event_of_hop.done());
   }
 
   void arrow(const Span& from, const Span& to) {

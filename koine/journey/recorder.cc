@@ -25,7 +25,7 @@ void Recorder::finish(Connection& connection, const std::shared_ptr<Journey>& jo
   ++journeys_;
   const Spans spans = spans_of(*journey);
   journey->verdict = judge(*journey, spans, connection.medians).words;
-  connection.medians.learn(spans);
+  connection.medians.learn(*journey, spans);
   const auto place = std::find_if(kept_.begin(), kept_.end(),
                                   [&](const Kept& kept) { return kept.total_ns < spans.total_ns; });
   if (place != kept_.end() || kept_.size() < options_.keep_slowest) {

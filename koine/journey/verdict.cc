@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "koine/journey/hops.h"
 #include "koine/journey/text.h"
 
 namespace koine::journey {
@@ -74,21 +75,53 @@ std::string unknown_steps(const Span& span) {
   return words + " between " + name_of(span.first) + " and " + name_of(span.last);
 }
 
-std::string words_of(const Journey& journey, const Span& span) {
+/// The place and what it was there; the same of the way there and of the way back are two.
+bool is_same_place(const Hop& a, const Hop& b) {
+  return a.what == b.what && a.at == b.at && a.towards == b.towards;
+}
+
+std::string lost_and_sent_again(const std::vector<Hop>& lost) {
+  std::string words = words_of(lost.front());
+  if (lost.size() > 1)
+    words += ", then " + times(static_cast<std::uint32_t>(lost.size() - 1)) + " more";
+  return words + ", and sent again";
+}
+
+/// The hop that exceeds most what is usual for it; null in a real network.
+const Hop* worst_of(const std::vector<Hop>& hops, const Medians& medians) {
+  const Hop* worst = nullptr;
+  std::int64_t most = INT64_MIN;
+  for (const Hop& hop : hops) {
+    const std::int64_t excess = hop.ns() - medians.of(hop).value_or(0);
+    if (excess <= most) continue;
+    most = excess;
+    worst = &hop;
+  }
+  return worst;
+}
+
+std::string words_of(const Journey& journey, const Span& span, const Medians& medians) {
   const Leg& leg = is_reply(span.first) ? journey.reply : journey.request;
   const std::string there = is_reply(span.first) ? "back" : "there";
   const std::string took = short_time(span.ns());
   if (span.first != span.last) return unknown_steps(span);
+  const std::vector<Hop> hops = hops_of(journey, span.first);
+  const Hop* const worst = worst_of(hops, medians);
   switch (span.first) {
     case Step::copy_there:
     case Step::copy_back: return copying(leg, span);
     case Step::queue_there:
     case Step::queue_back:
+      if (worst != nullptr) return words_of(*worst);
       return took + " in the queue of the " + host_of(span.first) + "'s own device";
     case Step::resend_there:
-    case Step::resend_back: return sent_again(leg) + there + " (" + took + ")";
+    case Step::resend_back:
+      if (worst != nullptr) return lost_and_sent_again(hops) + ": " + took;
+      return sent_again(leg) + there + " (" + took + ")";
     case Step::network_there:
-    case Step::network_back: return took + " in the network on the way " + there;
+    case Step::network_back:
+      if (worst != nullptr) return words_of(*worst);
+      return took + " in the network on the way " + there;
     case Step::idle_there:
     case Step::idle_back: return not_asking(leg, span);
     case Step::wake_there:
@@ -109,7 +142,7 @@ void Medians::push(std::vector<std::int64_t>& ring, std::size_t& next, std::int6
   }
 }
 
-void Medians::learn(const Spans& spans) {
+void Medians::learn(const Journey& journey, const Spans& spans) {
   if (spans.spans.empty()) return;
   push(totals_, next_total_, spans.total_ns);
   for (const Span& span : spans.spans) {
@@ -120,6 +153,17 @@ void Medians::learn(const Spans& spans) {
     if (row == rows_.end()) row = rows_.insert(row, Row{span.first, span.last, {}, 0});
     push(row->ns, row->next, span.ns());
   }
+  for (const Leg* leg : {&journey.request, &journey.reply}) {
+    for (const Hop& hop : leg->hops) {
+      const auto same = [&](const HopRow& row) { return is_same_place(row.hop, hop); };
+      auto row = std::find_if(hops_.begin(), hops_.end(), same);
+      if (row == hops_.end()) {
+        if (hops_.size() == hops_max) continue;
+        row = hops_.insert(row, HopRow{hop, {}, 0});
+      }
+      push(row->ns, row->next, hop.ns());
+    }
+  }
 }
 
 std::int64_t Medians::total_ns() const { return totals_.empty() ? 0 : median(totals_); }
@@ -129,6 +173,12 @@ std::optional<std::int64_t> Medians::of(Step first, Step last) const {
     if (row.first == first && row.last == last && row.ns.size() >= journeys_min)
       return median(row.ns);
   }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> Medians::of(const Hop& hop) const {
+  for (const HopRow& row : hops_)
+    if (is_same_place(row.hop, hop) && row.ns.size() >= journeys_min) return median(row.ns);
   return std::nullopt;
 }
 
@@ -151,14 +201,23 @@ Verdict judge(const Journey& journey, const Spans& spans, const Medians& medians
     verdict.excess_ns = span.ns() - usual;
     verdict.span = span;
   }
-  if (!verdict.compared) {
-    verdict.words = "nothing to compare with yet; longest: " + words_of(journey, verdict.span);
+  const Hop* end = end_of(journey.request);
+  if (end == nullptr) end = end_of(journey.reply);
+  if (end != nullptr) {
+    verdict.words = words_of(*end) + ", and never arrived";
+  } else if (!verdict.compared) {
+    verdict.words =
+        "nothing to compare with yet; longest: " + words_of(journey, verdict.span, medians);
   } else if (verdict.excess_ns * 2 <= medians.total_ns()) {
     verdict.words = "as usual (median " + short_time(medians.total_ns()) + ")";
   } else {
-    verdict.words = words_of(journey, verdict.span);
-    if (const auto usual = medians.of(verdict.span.first, verdict.span.last);
-        usual && *usual != 0 && verdict.span.ns() != verdict.excess_ns)
+    verdict.words = words_of(journey, verdict.span, medians);
+    const std::vector<Hop> hops = hops_of(journey, verdict.span.first);
+    const Hop* const hop =
+        verdict.span.first == verdict.span.last ? worst_of(hops, medians) : nullptr;
+    const auto usual =
+        hop != nullptr ? medians.of(*hop) : medians.of(verdict.span.first, verdict.span.last);
+    if (usual && *usual != 0 && verdict.span.ns() != verdict.excess_ns)
       verdict.words += ", usually " + short_time(*usual);
   }
   return verdict;

@@ -22,12 +22,17 @@ class Medians {
   /// Fewer say nothing about what is usual.
   static constexpr std::size_t journeys_min = 5;
 
-  void learn(const Spans& spans);
+  /// How many different hops are remembered, of a simulated world.
+  static constexpr std::size_t hops_max = 256;
+
+  void learn(const Journey& journey, const Spans& spans);
 
   bool known() const { return totals_.size() >= journeys_min; }
   std::int64_t total_ns() const;
   /// Of a step or a run of steps; nothing if too few journeys had it.
   std::optional<std::int64_t> of(Step first, Step last) const;
+  /// Of a hop.
+  std::optional<std::int64_t> of(const Hop& hop) const;
 
  private:
   struct Row {
@@ -36,11 +41,17 @@ class Medians {
     std::vector<std::int64_t> ns;  // a ring, once it is full
     std::size_t next = 0;
   };
+  struct HopRow {
+    Hop hop;
+    std::vector<std::int64_t> ns;
+    std::size_t next = 0;
+  };
   static void push(std::vector<std::int64_t>& ring, std::size_t& next, std::int64_t value);
 
   std::vector<std::int64_t> totals_;
   std::size_t next_total_ = 0;
   std::vector<Row> rows_;
+  std::vector<HopRow> hops_;
 };
 
 struct Verdict {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "koine/journey/hops.h"
 #include "koine/journey/ink.h"
 #include "koine/journey/picture.h"
 #include "koine/journey/spans.h"
@@ -105,6 +106,7 @@ class Waterfall {
     std::string bar(bar_, ' ');
     mark(bar, span, '#');
     row(padded(number, 7) + name, time, bar, span);
+    if (span.first == span.last) hops(span);
     const Leg& leg = span.last < Step::copy_back ? journey_.request : journey_.reply;
     if ((span.is(Step::wake_there) || span.is(Step::wake_back)) && leg.cpu_wait_ns &&
         *leg.cpu_wait_ns > 0) {
@@ -114,6 +116,24 @@ class Waterfall {
                   : "of it, waited for a CPU: " + short_time(*leg.cpu_wait_ns));
     }
     if (span.half_ns != 0) note("+-" + short_time(span.half_ns) + ": two clocks");
+  }
+
+  /// What a step was made of, where the world says so; that which took no time is left out.
+  void hops(const Span& step) {
+    for (const Hop& hop : hops_of(journey_, step.first)) {
+      if (hop.what == Hop::What::lost) {
+        note(words_of(hop));
+        continue;
+      }
+      if (hop.ns() == 0) continue;
+      const std::int64_t shift = step.first < Step::copy_back ? 0 : journey_.offset.theta_ns;
+      Span part = step;
+      part.begin_ns = hop.in_ns - shift;
+      part.end_ns = hop.out_ns - shift;
+      std::string bar(bar_, ' ');
+      mark(bar, part, '-');
+      row(std::string(9, ' ') + label_of(hop), in_us(part.ns()), bar, part);
+    }
   }
 
   void row(const std::string& label, const std::string& time, const std::string& bar,
@@ -159,7 +179,8 @@ class Waterfall {
       note("TCP sent " + std::to_string(request.tcp.retransmits) +
            " segments again meanwhile; only a message's last is stamped");
     std::string known =
-        std::to_string(stamps_of(journey_)) + " of 14 stamps: " + to_string(level_of(journey_));
+        std::to_string(stamps_of(journey_)) + " of 14 stamps: " +
+        (request.hops.empty() ? to_string(level_of(journey_)) : "a simulated world's own record");
     if (journey_.offset.method == Offset::Method::same_clock) known += "; both ends read one clock";
     if (journey_.offset.method == Offset::Method::bounds)
       known += "; the server's clock is ahead by " + short_time(journey_.offset.theta_ns) + " +-" +
