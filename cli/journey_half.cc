@@ -54,6 +54,8 @@ Leg leg_of(const Json& json) {
                .unsent_bytes = tcp.at("unsent_bytes").get<std::uint32_t>(),
                .retransmits = tcp.at("retransmits").get<std::uint32_t>()};
   }
+  if (json.contains("write_cpu_wait_ns"))
+    leg.write_cpu_wait_ns = json.at("write_cpu_wait_ns").get<std::int64_t>();
   read(json, "rx", leg.rx);
   read(json, "recv_in", leg.recv_in);
   read(json, "recv_out", leg.recv_out);

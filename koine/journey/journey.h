@@ -93,6 +93,9 @@ struct Leg {
   Stamp first_snd{};  ///< of a large message: when its first bytes left; the others are of its last
   Stamp ack{};        ///< the receiver's kernel has confirmed it (TX_ACK); TCP only
   TcpState tcp{};
+  /// How long the sending thread could have run and had no CPU, between write_in and write_out;
+  /// looked at only if that took long.
+  std::optional<std::int64_t> write_cpu_wait_ns{};
 
   // At the receiver.
   Stamp rx{};        ///< its kernel had it (RX_SOFTWARE)

@@ -57,6 +57,7 @@ std::string leg(const Leg& leg) {
                           .member("retransmits", leg.tcp.retransmits)
                           .done());
   }
+  if (leg.write_cpu_wait_ns) all.member("write_cpu_wait_ns", *leg.write_cpu_wait_ns);
   put("rx", leg.rx);
   put("recv_in", leg.recv_in);
   put("recv_out", leg.recv_out);

@@ -104,6 +104,41 @@ TEST(Verdict, NamesAThreadThatHadNoCpu) {
             "server's thread waited 140.00 ms for a CPU before it could ask, usually 5.00 us");
 }
 
+TEST(Verdict, NamesAThreadThatHadNoCpuToSendWith) {
+  // What its CPU was to pass on did not move either, so the time shows on the network.
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              Leg& there = journey.request;
+              there.write_out.ns += ns;
+              there.write_cpu_wait_ns = ns + 50'000;  // and a little before
+              for (Stamp* stamp : {&there.rx, &there.recv_in, &there.recv_out}) stamp->ns += ns;
+              shift(journey.reply, ns);
+            }),
+            "client's thread waited 140.00 ms for a CPU while it handed the message over, usually "
+            "4.00 us");
+}
+
+TEST(Verdict, DoesNotTellApartWhatAStampThatCameLateDoesNot) {
+  // Segments that waited together: in the network, or unread?
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              Leg& there = journey.request;
+              for (Stamp* stamp : {&there.rx, &there.recv_in, &there.recv_out}) stamp->ns += ns;
+              there.rx.quality = Quality::at_most;
+              shift(journey.reply, ns);
+            }),
+            "140.01 ms in the network on the way there, or unread at the server, usually 9.00 us");
+  // A server that says nothing but that it has it, 40 ms late on purpose.
+  EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
+              Leg& there = journey.request;
+              there.ack = Stamp::exactly(there.rx.ns + ns);
+              there.rx = there.recv_in = there.recv_out = {};
+              Leg& back = journey.reply;
+              back.write_in = back.write_out = back.sched = {};
+              back.snd.clear();
+              for (Stamp* stamp : {&back.rx, &back.recv_in, &back.recv_out}) stamp->ns += ns;
+            }),
+            "140.05 ms in the network and at the other end, usually 4.00 us");
+}
+
 TEST(Verdict, NamesALossByHowOftenAndWhere) {
   EXPECT_EQ(verdict_after([](Journey& journey, std::int64_t ns) {
               Leg& there = journey.request;
@@ -114,6 +149,24 @@ TEST(Verdict, NamesALossByHowOftenAndWhere) {
               shift(journey.reply, ns);
             }),
             "lost twice on the way there (140.00 ms)");
+}
+
+TEST(Verdict, DoesNotCallLostWhatMayHaveBeenLate) {
+  const auto sent_again = [](Journey& journey, std::int64_t ns, std::int64_t after) {
+    Leg& there = journey.request;
+    there.rx = there.recv_in = there.recv_out = {};
+    there.snd.push_back(Stamp::exactly(there.snd[0].ns + ns));
+    there.sendings = 2;
+    Leg& back = journey.reply;
+    back.write_in = back.write_out = back.sched = {};
+    back.snd.clear();
+    for (Stamp* stamp : {&back.rx, &back.recv_in, &back.recv_out}) stamp->ns += ns + after;
+  };
+  EXPECT_EQ(verdict_after([&](Journey& journey, std::int64_t ns) { sent_again(journey, ns, 0); }),
+            "lost once on the way there (140.00 ms)");
+  EXPECT_EQ(verdict_after(
+                [&](Journey& journey, std::int64_t ns) { sent_again(journey, ns, 20'000'000); }),
+            "sent again after 140.00 ms: lost on the way there, or late");
 }
 
 TEST(Verdict, NamesAQueueAtOurOwnDeviceAndOneElsewhere) {

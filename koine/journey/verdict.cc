@@ -31,6 +31,30 @@ std::string sent_again(const Leg& leg) {
   return "lost " + times(again) + " on the way ";
 }
 
+/// What a span usually takes. A step that is not usually told apart is compared with nothing: it
+/// takes its full length.
+std::int64_t usual_ns(const Span& span, const Medians& medians) {
+  return medians.known() ? medians.of(span.first, span.last).value_or(0) : 0;
+}
+
+/// Beyond this, what a message took after it was sent again is not what it usually takes.
+constexpr std::int64_t late_ns_min = 1'000'000;
+
+/// True if a message that was sent again may have been late only: its receiver does not say which
+/// sending arrived, and the last one did not bring what usually follows as soon as it usually does.
+bool may_be_late(const Leg& leg, const Span& resent, const Spans& spans, const Medians& medians) {
+  if (leg.rx || leg.recv_out) return false;
+  std::int64_t rest = 0;
+  std::int64_t usual = 0;
+  for (const Span& span : spans.spans) {
+    if (span.first <= resent.last) continue;
+    rest += span.ns();
+    usual += usual_ns(span, medians);
+    if (span.covers(Step::program)) break;
+  }
+  return rest * 4 > resent.ns() || rest > std::max(2 * usual, late_ns_min);
+}
+
 /// A thread that had no CPU, if that explains most of the step: it could neither ask nor wake up.
 std::string no_cpu(const Leg& leg, const Span& span) {
   if (!leg.cpu_wait_ns || *leg.cpu_wait_ns * 2 <= span.ns()) return {};
@@ -66,10 +90,29 @@ std::string copying(const Leg& leg, const Span& span) {
   return host_of(span.first) + " took " + short_time(span.ns()) + " to hand it over";
 }
 
+/// Whose message it is, if its thread had no CPU while it handed the message over, and that
+/// explains most of the span. What the thread's CPU was to send, it did not send meanwhile either:
+/// the fault shows in the network's step as well.
+std::string no_cpu_to_send(const Journey& journey, const Leg& leg, const Span& span) {
+  if (!leg.write_cpu_wait_ns || !leg.write_in || !leg.write_out) return {};
+  const bool is_reply = &leg == &journey.reply;
+  const std::int64_t shift = is_reply ? -journey.offset.theta_ns : 0;
+  const std::int64_t together = std::min(leg.write_out.ns + shift, span.end_ns) -
+                                std::max(leg.write_in.ns + shift, span.begin_ns);
+  const std::int64_t waited = std::min(*leg.write_cpu_wait_ns, together);
+  if (waited * 2 <= span.ns()) return {};
+  return std::string(is_reply ? "server" : "client") + "'s thread waited " + short_time(waited) +
+         " for a CPU while it handed the message over";
+}
+
 /// A run of steps that no stamp tells apart: the other end is silent, or the kernel is.
 std::string unknown_steps(const Span& span) {
   std::string words = short_time(span.ns());
   if (span.covers(Step::program)) return words + " in the network and at the other end";
+  if (span.first == Step::network_there && span.last == Step::idle_there)
+    return words + " in the network on the way there, or unread at the server";
+  if (span.first == Step::network_back && span.last == Step::idle_back)
+    return words + " in the network on the way back, or unread at the client";
   if (where(span.first) == where(span.last) && where(span.first) != Where::network)
     return words + " in the " + host_of(span.first) + "'s system";
   return words + " between " + name_of(span.first) + " and " + name_of(span.last);
@@ -100,10 +143,15 @@ const Hop* worst_of(const std::vector<Hop>& hops, const Medians& medians) {
   return worst;
 }
 
-std::string words_of(const Journey& journey, const Span& span, const Medians& medians) {
+std::string words_of(const Journey& journey, const Span& span, const Spans& spans,
+                     const Medians& medians) {
   const Leg& leg = is_reply(span.first) ? journey.reply : journey.request;
   const std::string there = is_reply(span.first) ? "back" : "there";
   const std::string took = short_time(span.ns());
+  for (const Leg* sent : {&journey.request, &journey.reply}) {
+    const std::string waited = no_cpu_to_send(journey, *sent, span);
+    if (!waited.empty()) return waited;
+  }
   if (span.first != span.last) return unknown_steps(span);
   const std::vector<Hop> hops = hops_of(journey, span.first);
   const Hop* const worst = worst_of(hops, medians);
@@ -117,6 +165,8 @@ std::string words_of(const Journey& journey, const Span& span, const Medians& me
     case Step::resend_there:
     case Step::resend_back:
       if (worst != nullptr) return lost_and_sent_again(hops) + ": " + took;
+      if (may_be_late(leg, span, spans, medians))
+        return "sent again after " + took + ": lost on the way " + there + ", or late";
       return sent_again(leg) + there + " (" + took + ")";
     case Step::network_there:
     case Step::network_back:
@@ -182,6 +232,34 @@ std::optional<std::int64_t> Medians::of(const Hop& hop) const {
   return std::nullopt;
 }
 
+namespace {
+
+/// The span that exceeds most what it usually takes; together with what follows, if the stamp
+/// between them came late: nobody knows which of the two it was.
+Verdict worst_of(const Spans& spans, const Medians& medians) {
+  std::size_t worst = 0;
+  const auto excess = [&](std::size_t i) {
+    return spans.spans[i].ns() - usual_ns(spans.spans[i], medians);
+  };
+  for (std::size_t i = 1; i < spans.spans.size(); ++i)
+    if (excess(i) > excess(worst)) worst = i;
+  Verdict verdict{.span = spans.spans[worst], .excess_ns = excess(worst)};
+  verdict.usual_ns = usual_ns(verdict.span, medians);
+  for (std::size_t i = worst; i + 1 < spans.spans.size(); ++i) {
+    const Quality end = spans.spans[i].quality;
+    if (end != Quality::at_most && end != Quality::missing) break;
+    const Span& next = spans.spans[i + 1];
+    verdict.span.last = next.last;
+    verdict.span.end_ns = next.end_ns;
+    verdict.span.quality = next.quality;
+    verdict.excess_ns += excess(i + 1);
+    verdict.usual_ns += usual_ns(next, medians);
+  }
+  return verdict;
+}
+
+}  // namespace
+
 Verdict judge(const Journey& journey, const Spans& spans, const Medians& medians) {
   Verdict verdict;
   if (journey.clock_stepped) {
@@ -192,33 +270,24 @@ Verdict judge(const Journey& journey, const Spans& spans, const Medians& medians
     verdict.words = "too few stamps to tell";
     return verdict;
   }
+  verdict = worst_of(spans, medians);
   verdict.compared = medians.known();
-  verdict.excess_ns = INT64_MIN;
-  for (const Span& span : spans.spans) {
-    // A step that is not usually told apart is compared with nothing: it takes its full length.
-    const std::int64_t usual = verdict.compared ? medians.of(span.first, span.last).value_or(0) : 0;
-    if (span.ns() - usual <= verdict.excess_ns) continue;
-    verdict.excess_ns = span.ns() - usual;
-    verdict.span = span;
-  }
   const Hop* end = end_of(journey.request);
   if (end == nullptr) end = end_of(journey.reply);
   if (end != nullptr) {
     verdict.words = words_of(*end) + ", and never arrived";
   } else if (!verdict.compared) {
     verdict.words =
-        "nothing to compare with yet; longest: " + words_of(journey, verdict.span, medians);
+        "nothing to compare with yet; longest: " + words_of(journey, verdict.span, spans, medians);
   } else if (verdict.excess_ns * 2 <= medians.total_ns()) {
     verdict.words = "as usual (median " + short_time(medians.total_ns()) + ")";
   } else {
-    verdict.words = words_of(journey, verdict.span, medians);
+    verdict.words = words_of(journey, verdict.span, spans, medians);
     const std::vector<Hop> hops = hops_of(journey, verdict.span.first);
     const Hop* const hop =
         verdict.span.first == verdict.span.last ? worst_of(hops, medians) : nullptr;
-    const auto usual =
-        hop != nullptr ? medians.of(*hop) : medians.of(verdict.span.first, verdict.span.last);
-    if (usual && *usual != 0 && verdict.span.ns() != verdict.excess_ns)
-      verdict.words += ", usually " + short_time(*usual);
+    const std::int64_t usual = hop != nullptr ? medians.of(*hop).value_or(0) : verdict.usual_ns;
+    if (usual != 0) verdict.words += ", usually " + short_time(usual);
   }
   return verdict;
 }

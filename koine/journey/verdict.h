@@ -57,6 +57,7 @@ class Medians {
 struct Verdict {
   Span span{};                 ///< the step it names; of no meaning if there are no spans
   std::int64_t excess_ns = 0;  ///< over what is usual
+  std::int64_t usual_ns = 0;   ///< of that step on this connection; 0: nobody knows
   bool compared = false;       ///< with medians; otherwise it is only the longest step
   std::string words{};
 };

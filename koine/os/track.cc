@@ -22,6 +22,9 @@ using journey::Stamp;
 constexpr std::size_t report_bytes = 832;
 constexpr std::size_t reports_per_message = 4;
 
+/// A write that takes longer than this may have been without a CPU.
+constexpr std::int64_t slow_write_ns = 100'000;
+
 /// select(2) does not say that reports are there.
 constexpr Duration look_again = 10ms;
 
@@ -85,8 +88,12 @@ bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes,
   Leg& leg = leg_of(*journey, way);
   leg.bytes = bytes;
   if (!journey->clocks) journey->clocks = read_clocks();
-  if (way == Way::there) expect();
-  Message message{.way = way, .since = reactor_.loop().now()};
+  Message message{
+      .way = way, .since = reactor_.loop().now(), .run_delay_ns = run_delay_.read().value_or(0)};
+  if (way == Way::there) {
+    run_delay_before_ = message.run_delay_ns;
+    watches_cpu_ = true;
+  }
   if (stream_ != nullptr) {
     std::uint64_t begin = sent_ + stream_->unsent() + bytes_before;
     if (!marks_.empty()) begin = std::max(begin, marks_.back().end);
@@ -143,7 +150,11 @@ void Track::sent(std::size_t bytes, bool asked) {
   if (marks_.empty()) return;
   Message& next = marks_.front();
   if (stream_ != nullptr && sent_ < next.end) return;
-  leg_of(*next.journey, next.way).write_out = Stamp::exactly(realtime_ns());
+  Leg& leg = leg_of(*next.journey, next.way);
+  leg.write_out = Stamp::exactly(realtime_ns());
+  if (leg.write_out.ns - leg.write_in.ns > slow_write_ns) {
+    if (const auto delay = run_delay_.read()) leg.write_cpu_wait_ns = *delay - next.run_delay_ns;
+  }
   if (asked) {
     next.since = reactor_.loop().now();
     next.id = stream_ != nullptr ? 0 : next_id_++;

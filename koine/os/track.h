@@ -104,6 +104,7 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
     std::shared_ptr<journey::Journey> journey{};
     Way way{};
     Instant since{};
+    std::int64_t run_delay_ns = 0;  // of the thread, before
     std::uint32_t retransmits = 0;  // of the connection, before
     std::uint32_t id = 0;           // of a datagram
   };
