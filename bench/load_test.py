@@ -25,8 +25,9 @@ ECHOES = ("raw_epoll", "raw_io_uring", "asio_callbacks", "asio_callbacks_io_urin
 
 
 def load(url: str, *options: str, text: str = "") -> subprocess.CompletedProcess:
-    return subprocess.run([FOLDER / "load", url, *options], input=text, capture_output=True, text=True,
-                          check=False, timeout=60)
+    generator = "load_udp" if url.startswith("udp://") else "load"
+    return subprocess.run([FOLDER / generator, url, *options], input=text, capture_output=True,
+                          text=True, check=False, timeout=60)
 
 
 def command(name: str) -> list:
@@ -40,16 +41,19 @@ def is_built(name: str) -> bool:
 class Served:
     """A built server while it runs."""
 
-    def __init__(self, name: str, descriptors_max: int | None = None):
+    def __init__(self, name: str, *options: str, descriptors_max: int | None = None):
         def limit() -> None:
             if descriptors_max:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
 
-        self.process = subprocess.Popen([*command(name), "0"], stdout=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen([*command(name), *self.arguments(), *options], stdout=subprocess.PIPE, text=True,
                                         preexec_fn=limit)
         line = self.process.stdout.readline()
-        self.url = re.fullmatch(r"listening on (tcp://127\.0\.0\.1:\d+)\n", line)[1]
+        self.url = re.fullmatch(r"listening on ((?:tcp|udp)://127\.0\.0\.1:\d+)\n", line)[1]
         self.port = int(self.url.rsplit(":")[-1])
+
+    def arguments(self) -> list[str]:
+        return ["0"]
 
     def __enter__(self):
         return self
@@ -61,6 +65,13 @@ class Served:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+
+class Receiver(Served):
+    """The receiving end of a program that sends in bulk."""
+
+    def arguments(self) -> list[str]:
+        return ["receive", "0", "262144"]
 
 
 class Wrong:
@@ -195,9 +206,90 @@ class FindsWhatIsWrong(unittest.TestCase):
                                  {"errors": {"closed_while_idle": 1}})
 
 
+class WrongDatagrams:
+    """A server of this test's own that answers each datagram with those that `answers` makes of it."""
+
+    def __init__(self, answers):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"udp://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._answers = answers
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        turn = 0
+        while True:
+            data, peer = self._socket.recvfrom(2048)
+            if data == b"end":
+                return
+            for answer in self._answers(turn, data):
+                self._socket.sendto(answer, peer)
+            turn += 1
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end", self._socket.getsockname())
+        self._thread.join()
+        self._socket.close()
+
+
+class FindsWhatIsWrongWithDatagrams(unittest.TestCase):
+    def report(self, answers, *options: str) -> dict:
+        with WrongDatagrams(answers) as server:
+            answer = load(server.url, *SHORT, *options)
+        self.assertEqual(answer.stderr, "")
+        return json.loads(answer.stdout)
+
+    def test_a_changed_byte(self):
+        def answers(turn, data):
+            return [data[:-1] + bytes([data[-1] ^ (turn == 5)])]
+
+        self.assertEqual(self.report(answers)["errors"], {"wrong_bytes": 1})
+
+    def test_a_byte_too_few(self):
+        self.assertEqual(self.report(lambda turn, data: [data[:-1] if turn == 5 else data])["errors"],
+                         {"wrong_bytes": 1})
+
+    def test_an_answer_to_what_was_never_asked(self):
+        def answers(turn, data):
+            return [struct.pack("<Q", 1 << 40) + data[8:]] if turn == 5 else [data]
+
+        self.assertEqual(self.report(answers)["errors"], {"more_than_sent": 1})
+
+    def test_an_answer_that_comes_twice_counts_once(self):
+        sent = []
+
+        def answers(turn, data):
+            sent.append(data)
+            return [data, data]
+
+        report = self.report(answers)
+        self.assertEqual(report["errors"], {})
+        self.assertLessEqual(report["requests"], len(sent))
+
+    def test_what_is_not_answered_was_lost(self):
+        report = self.report(lambda turn, data: [] if turn % 10 == 5 else [data], "--seconds", "0.5",
+                             "--warmup", "0")
+        self.assertEqual(report["errors"], {})
+        self.assertGreater(report["lost"], 0)
+        self.assertGreater(report["requests"], 0)
+
+    def test_nobody_listening(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        answer = load(f"udp://127.0.0.1:{port}", *SHORT)
+        self.assertEqual((answer.returncode, json.loads(answer.stdout)["errors"]),
+                         (1, {"connect_refused": 1}))
+
+
 class FindsNothingWrongElsewhere(unittest.TestCase):
-    def served(self, name: str, *options: str, text: str = "") -> list[dict]:
-        with Served(name) as server:
+    def served(self, name: str, *options: str, text: str = "", words: tuple = ()) -> list[dict]:
+        with Served(name, *words) as server:
             answer = load(server.url, *options, "--watch", str(server.process.pid), text=text)
         self.assertEqual((answer.returncode, answer.stderr), (0, ""))
         return [json.loads(line) for line in answer.stdout.splitlines()]
@@ -220,6 +312,28 @@ class FindsNothingWrongElsewhere(unittest.TestCase):
                     latency = list(report["latency_us"].values())
                     self.assertEqual(latency, sorted(latency))  # p50 ≤ p90 ≤ p99 ≤ p99.9 ≤ max
 
+    def test_datagrams_on_every_echo(self):
+        for name, *words in (["raw_udp"], ["raw_udp", "--trains"], ["asio_udp"]):
+            if not is_built(name):
+                continue
+            for options in (["--spin"], ["--connections", "4", "--pipeline", "16"],
+                            ["--pipeline", "64", "--train", "64"],
+                            ["--pipeline", "8", "--train", "4", "--size", "1472"]):
+                with self.subTest(name=name, words=words, options=options):
+                    report, = self.served(name, *SHORT, *options, words=words)
+                    self.assertGreater(report["requests"], 0)
+                    self.assertEqual(report["errors"], {})
+
+    def test_bulk_arrives_whole(self):
+        for name in ("raw_bulk", "asio_bulk", "koine_bulk"):
+            if not is_built(name):
+                continue
+            with self.subTest(name=name), Receiver(name) as receiver:
+                for total in ("1", "10000000"):
+                    answer = subprocess.run([FOLDER / name, "send", receiver.url, "262144", total],
+                                            capture_output=True, text=True, check=True, timeout=60)
+                    self.assertEqual(json.loads(answer.stdout)["bytes"], int(total))
+
     def test_as_many_windows_as_are_asked_for(self):
         ready, *windows = self.served("raw_epoll", *SHORT, "--connections", "4", "--on-command",
                                       text="\n")
@@ -238,7 +352,11 @@ class FindsNothingWrongElsewhere(unittest.TestCase):
                                    (["tcp://127.0.0.1:7", "--size", "0"], "--size 0: expected"),
                                    (["tcp://127.0.0.1:7", "--size", "6x"], "--size 6x: expected"),
                                    (["tcp://127.0.0.1:7", "--sise", "6"], "--sise 6: expected a known"),
-                                   (["tcp://127.0.0.1:7", "--churn", "--pipeline", "2"], "--pipeline")):
+                                   (["tcp://127.0.0.1:7", "--churn", "--pipeline", "2"], "--pipeline"),
+                                   (["tcp://127.0.0.1:7", "--train", "2"], "--train: a stream"),
+                                   (["udp://127.0.0.1:7", "--churn"], "datagrams have no connections"),
+                                   (["udp://127.0.0.1:7", "--size", "9"], "16 to 1472 bytes"),
+                                   (["udp://127.0.0.1:7", "--train", "2"], "expected whole trains")):
             answer = load(*options)
             self.assertEqual(answer.returncode, 2)
             self.assertIn(complaint, answer.stderr)

@@ -1,6 +1,7 @@
 // A load generator in plain C that shares nothing with koine, so that it flatters nobody.
 //
-//   load tcp://127.0.0.1:PORT [options]      `load --help` lists them
+//   load tcp://127.0.0.1:PORT [options]          `load --help` lists them
+//   load_udp udp://127.0.0.1:PORT [options]      the same with datagrams
 //
 // It keeps connections busy for a warm-up and then for the measured seconds, compares every byte
 // that comes back, and prints one JSON object. At both edges of the measured window it reads the
@@ -29,10 +30,12 @@ static const double hold_seconds_max = 120;
 static const double command_seconds_max = 600;
 
 static const char usage[] =
-    "usage: load tcp://127.0.0.1:PORT [options]\n"
-    "  --connections N   connections at a time, 1 to 20000 (default 1)\n"
+    "usage: load tcp://127.0.0.1:PORT [options], or load_udp udp://127.0.0.1:PORT [options]\n"
+    "  --connections N   connections at a time, 1 to 20000 (default 1); with UDP: sockets\n"
     "  --size BYTES      bytes of a request, 1 to 1048576 (default 64)\n"
     "  --pipeline N      requests under way on each connection, 1 to 1024 (default 1)\n"
+    "  --train N         datagrams that are sent as one (UDP_SEGMENT), 1 to 64 (default 1);\n"
+    "                    the next ones follow when all are answered\n"
     "  --lines           requests are lines: the last byte of each, and no other, is '\\n'\n"
     "  --churn           each request is connect, echo, finish, see the server's end, close\n"
     "  --idle N[,N...]   instead of load: open N connections that echo once and then are quiet,\n"
@@ -50,7 +53,7 @@ static const char usage[] =
     "  --core N          run on this core only\n"
     "  --watch PID[,PID...]  report the CPU time of these processes in the measured window\n";
 
-static struct traffic_options traffic = {.manner = KEEP, .size = 64, .pipeline = 1};
+static struct traffic_options traffic = {.manner = KEEP, .size = 64, .pipeline = 1, .train = 1};
 static size_t connections = 1;
 static size_t idle_steps[IDLE_STEPS_MAX];
 static size_t idle_step_count;
@@ -93,9 +96,11 @@ static size_t list(const char* option, char* value, size_t* numbers, size_t coun
 }
 
 static void parse_server(const char* url) {
-  static const char scheme[] = "tcp://127.0.0.1:";
-  const size_t length = sizeof scheme - 1;
-  if (strncmp(url, scheme, length) != 0) refuse("the server", url, "tcp://127.0.0.1:PORT");
+  char begin[32], expected[40];
+  snprintf(begin, sizeof begin, "%s://127.0.0.1:", traffic_scheme);
+  snprintf(expected, sizeof expected, "%sPORT", begin);
+  const size_t length = strlen(begin);
+  if (strncmp(url, begin, length) != 0) refuse("the server", url, expected);
   traffic.server.sin_family = AF_INET;
   traffic.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   traffic.server.sin_port = htons((uint16_t)whole("port", url + length, 65535));
@@ -134,6 +139,8 @@ static void parse(int count, char** words) {
       traffic.size = whole(option, words[++i], SIZE_MAX_BYTES);
     } else if (strcmp(option, "--pipeline") == 0) {
       traffic.pipeline = whole(option, words[++i], PIPELINE_MAX);
+    } else if (strcmp(option, "--train") == 0) {
+      traffic.train = whole(option, words[++i], TRAIN_MAX);
     } else if (strcmp(option, "--seconds") == 0) {
       measured_seconds = number(option, words[++i], 1e-3, 600, "0.001 to 600 seconds");
     } else if (strcmp(option, "--warmup") == 0) {
@@ -153,8 +160,11 @@ static void parse(int count, char** words) {
       refuse(option, words[i + 1], "a known option");
     }
   }
-  if (traffic.manner != KEEP && traffic.pipeline != 1)
-    refuse("--pipeline", "above 1", "neither --churn nor --idle beside it");
+  const char* refused = traffic_refuses(&traffic);
+  if (refused != NULL) {
+    fprintf(stderr, "load: %s\n%s", refused, usage);
+    exit(2);
+  }
   if (traffic.size * traffic.pipeline > BYTES_UNDER_WAY_MAX)
     refuse("--size times --pipeline", "", "at most 16 MiB under way on a connection");
 }
@@ -243,10 +253,10 @@ static void measure(void) {
 
   const double seconds = (double)(end.time_ns - begin.time_ns) * 1e-9;
   const double own_seconds = (double)(end.own_cpu_ns - begin.own_cpu_ns) * 1e-9;
-  printf("{\"requests\": %llu, \"seconds\": %.9f, \"busy\": %.4f, \"silent_connections\": %zu, ",
-         (unsigned long long)traffic_counts.requests, seconds,
-         (spin ? handling_seconds : own_seconds) / seconds,
-         traffic.manner == KEEP ? traffic_silent() : 0);
+  printf("{\"requests\": %llu, \"lost\": %llu, \"seconds\": %.9f, \"busy\": %.4f, ",
+         (unsigned long long)traffic_counts.requests, (unsigned long long)traffic_counts.lost,
+         seconds, (spin ? handling_seconds : own_seconds) / seconds);
+  printf("\"silent_connections\": %zu, ", traffic.manner == KEEP ? traffic_silent() : 0);
   printf("\"latency_us\": {");
   for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; ++i)
     printf("\"%s\": %.3f, ", quantiles[i].name,

@@ -41,6 +41,7 @@ const char* const traffic_error_names[ERROR_COUNT] = {
 };
 
 struct traffic_counts traffic_counts;
+const char traffic_scheme[] = "tcp";
 
 static struct traffic_options options;
 static struct connection connections[CONNECTIONS_MAX];
@@ -240,6 +241,12 @@ static double turn(uint64_t until_ns, bool spin) {
   const uint64_t begun_ns = spin ? before_ns : traffic_now_ns();
   for (int i = 0; i < count; ++i) on_event(events[i].data.ptr, events[i].events);
   return (double)(traffic_now_ns() - begun_ns) * 1e-9;
+}
+
+const char* traffic_refuses(const struct traffic_options* wanted) {
+  if (wanted->manner != KEEP && wanted->pipeline != 1)
+    return "--pipeline above 1: expected neither --churn nor --idle beside it";
+  return wanted->train != 1 ? "--train: a stream has none" : NULL;
 }
 
 void traffic_prepare(const struct traffic_options* wanted) {

@@ -1,4 +1,5 @@
 // The connections of the load generator: what they say, and the proof that it came back.
+// traffic.c speaks TCP, datagrams.c the same over UDP; a program has one of them.
 //
 // Each connection repeats one long text from a place of its own, so every byte that returns is
 // compared with the one that must stand there; a byte lost, doubled, changed or delivered to a
@@ -13,7 +14,7 @@
 
 #include "histogram.h"
 
-enum { CONNECTIONS_MAX = 20000, SIZE_MAX_BYTES = 1 << 20, PIPELINE_MAX = 1024 };
+enum { CONNECTIONS_MAX = 20000, SIZE_MAX_BYTES = 1 << 20, PIPELINE_MAX = 1024, TRAIN_MAX = 64 };
 
 enum manner {
   KEEP,   // connections stay, and echo until the end
@@ -27,7 +28,14 @@ struct traffic_options {
   size_t size;      // bytes of a request
   size_t pipeline;  // requests under way on a connection
   bool lines;       // each request is a line: it ends with the only '\n' in it
+  size_t train;     // datagrams that are handed to the kernel at once, and as one (UDP_SEGMENT)
 };
+
+/// Of the servers it speaks to: "tcp" or "udp".
+extern const char traffic_scheme[];
+
+/// Which of these options it does not have, and why; or NULL.
+const char* traffic_refuses(const struct traffic_options* options);
 
 // What can go wrong; the names are those of the report.
 #define TRAFFIC_ERRORS(X) \
@@ -48,6 +56,7 @@ extern const char* const traffic_error_names[ERROR_COUNT];
 
 struct traffic_counts {
   uint64_t requests;             // answered completely and correctly since the last reset
+  uint64_t lost;                 // datagrams without an answer, since the last reset
   uint64_t errors[ERROR_COUNT];  // since the start
   uint64_t errors_in_all;
   struct histogram latencies;  // of `requests`
