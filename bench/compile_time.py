@@ -57,11 +57,14 @@ def stripped_kib(source: pathlib.Path, build: pathlib.Path, folder: str) -> floa
     return program.stat().st_size / 1024
 
 
-def measure(programs: dict[str, pathlib.Path], build: pathlib.Path, runs: int) -> list[dict]:
+def measure(programs: dict[str, pathlib.Path], build: pathlib.Path, runs: int,
+            deadline: float = float("inf")) -> list[dict]:
     samples: dict[tuple[str, str], list[dict]] = {}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(runs):
+        for number in range(runs):
+            if number > 0 and time.monotonic() > deadline:
+                break
             for name, source in programs.items():
                 for compiler in COMPILERS:
                     samples.setdefault((name, compiler), []).append(run_measured(

@@ -15,7 +15,6 @@ import os
 import pathlib
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,8 @@ import time
 from dataclasses import dataclass
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
-READY = re.compile(r"^listening on (tcp://127\.0\.0\.1:\d+)$", re.MULTILINE)
+READY = re.compile(r"^listening on ((?:tcp|udp)://127\.0\.0\.1:\d+)$|^(Server listening) on \d+",
+                   re.MULTILINE)  # the latter: iperf3
 START_SECONDS_MAX = 10
 STOP_SECONDS_MAX = 15
 WAITED_SHARE_MAX = 0.05  # a sample whose server or generator lost its core for longer is left out
@@ -58,12 +58,26 @@ class Place:
 
         return prepare
 
-    def command(self, server) -> list[str]:
-        names = {"bin": self.tools, "koine": self.koine, "peers": PEERS}
-        return [word.format_map(names) for word in server.command]
+    def anywhere(self) -> None:
+        """For programs that may use all cores, at no priority: they end with the measurement, too."""
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    def built(self, server) -> bool:
-        return shutil.which(self.command(server)[0]) is not None
+    def command(self, words: tuple[str, ...], **names) -> list[str]:
+        names |= {"bin": self.tools, "koine": self.koine, "peers": PEERS}
+        return [word.format_map(names) for word in words]
+
+    def missing(self, server) -> str:
+        """The first thing that the server lacks here, or nothing."""
+        words = self.command(server.command, size=0)
+        for word in words:
+            if word.startswith("/") and not pathlib.Path(word).exists():
+                return f"{word} is missing"
+        if server.needs:
+            said = subprocess.run([self.koine, "serve", "--help"], capture_output=True, text=True,
+                                  check=False).stdout
+            if server.needs not in said:
+                return f"`koine serve` has no {server.needs}"
+        return ""
 
 
 def canary(place: Place) -> dict:
@@ -82,11 +96,11 @@ def canary(place: Place) -> dict:
 class Running:
     """A server while it runs. Leaving the `with` stops it."""
 
-    def __init__(self, place: Place, server):
+    def __init__(self, place: Place, server, size: int = 0):
         self._output = tempfile.TemporaryFile(mode="w+")  # a file: it never blocks the server
         self._errors = tempfile.TemporaryFile(mode="w+")
         self._process = subprocess.Popen(
-            place.command(server), stdin=subprocess.DEVNULL, stdout=self._output,
+            place.command(server.command, size=size), stdin=subprocess.DEVNULL, stdout=self._output,
             stderr=self._errors, preexec_fn=place.pinned(place.server_core))
         self.pid = self._process.pid
         self.url = ""
@@ -103,7 +117,7 @@ class Running:
         while time.monotonic() < deadline:
             found = READY.search(self._said(self._output))
             if found:
-                self.url = found[1]
+                self.url = found[1] or ""
                 return
             if self._process.poll() is not None:
                 break
@@ -188,9 +202,9 @@ def ksoftirqd(core: int) -> int | None:
 class Generator:
     """bench/load beside a server, answering one JSON line at a time."""
 
-    def __init__(self, place: Place, url: str, options: list[str]):
+    def __init__(self, place: Place, url: str, options: list[str], program: str = "load"):
         self._process = subprocess.Popen(
-            [place.tools / "load", url, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [place.tools / program, url, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, preexec_fn=place.pinned(place.load_core))
         self.pid = self._process.pid
 
@@ -233,7 +247,7 @@ class Contestant:
         watched = [self._running.pid] + ([self._softirq] if self._softirq else [])
         self._generator = Generator(place, self._running.url, [
             *workload.load, "--on-command", "--seconds", str(seconds), "--warmup", str(warmup),
-            "--watch", ",".join(map(str, watched))])
+            "--watch", ",".join(map(str, watched))], workload.generator)
         try:
             self._generator.answer(ANSWER_SECONDS_MAX)
             if self._spins:

@@ -96,4 +96,5 @@ int main(int count, char** words) {
   if (strcmp(words[1], "receive") == 0 && count == 4) receive(number(words[2]), bytes, size);
   if (strcmp(words[1], "send") != 0 || count != 5) return usage();
   send_all(words[2], bytes, size, number(words[4]));
+  free(bytes);
 }
