@@ -214,7 +214,10 @@ Task<void> DatagramServer::Body::serve(std::size_t socket_number) {
     if (received.error() == Fault::closed) co_return;
     // What an earlier answer met, by ICMP, says nothing about this socket.
     if (received.error() == Fault::refused) continue;
-    if (!std::exchange(told, true) && options_.on_error) options_.on_error({}, received.error());
+    if (!std::exchange(told, true)) {
+      if (options_.on_error) options_.on_error({}, received.error());
+      continue;  // it may have been of one datagram that was sent
+    }
     co_await sleep(failed_pause);
   }
 }

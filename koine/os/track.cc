@@ -318,7 +318,7 @@ void Track::asks() {
   if (asked_ns_ == 0) asked_ns_ = realtime_ns();
 }
 
-void Track::arrived(const msghdr& message, std::int64_t called_ns) {
+void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t called_ns) {
   Arrival arrival;
   arrival.recv_out = Stamp::exactly(realtime_ns());
   // Who waits in the loop asks from when the loop last began to wait: what arrived before that
@@ -326,9 +326,9 @@ void Track::arrived(const msghdr& message, std::int64_t called_ns) {
   arrival.recv_in =
       Stamp::exactly(asked_ns_ == 0 ? called_ns : std::max(asked_ns_, reactor_.waiting_since_ns));
   asked_ns_ = 0;
-  if (const auto ns = arrival_of(message)) {
-    arrival.rx = Stamp::exactly(*ns);
-    if (last_.rx && last_.rx.ns == *ns) {
+  if (stamp_ns) {
+    arrival.rx = Stamp::exactly(*stamp_ns);
+    if (last_.rx && last_.rx.ns == *stamp_ns) {
       // They waited together, and the kernel kept the stamp of the last.
       arrival.rx.quality = Quality::at_most;
       if (const auto before = last_received_.lock())

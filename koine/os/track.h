@@ -80,6 +80,8 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
 
   /// How many of `bytes` may go with the next call, so that it ends where a marked message does.
   std::size_t cut(std::size_t bytes) const;
+  /// True if a message is marked that is not yet sent.
+  bool marked() const { return !marks_.empty(); }
   /// Makes that call ask for stamps if it ends a message.
   bool ask(msghdr& message, ControlBuffer& room, std::size_t bytes);
   /// It has taken so many; of a datagram socket, one datagram.
@@ -90,7 +92,11 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   void give_room(msghdr& message, ControlBuffer& room) const;
   /// The program asks, and there is nothing yet.
   void asks();
-  void arrived(const msghdr& message, std::int64_t called_ns);
+  void arrived(const msghdr& message, std::int64_t called_ns) {
+    arrived(arrival_of(message), called_ns);
+  }
+  /// The same by the kernel's stamp, for each datagram of those that came together.
+  void arrived(std::optional<std::int64_t> stamp_ns, std::int64_t called_ns);
 
   // ErrorQueue.
   unsigned drain() override;

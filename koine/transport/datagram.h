@@ -22,12 +22,16 @@ struct Received {
 };
 
 /// One receive and one send may wait together. It belongs to the loop that made it.
+///
+/// What is sent to one peer in one turn of the loop may leave together, at the end of that turn or
+/// when the socket dies; each datagram is still received by itself. When one that was accepted then
+/// cannot be sent, the next send says so, or the next receive that finds nothing.
 class Datagram {
  public:
   virtual ~Datagram() = default;
 
   /// Takes one datagram. Fails with would_block; with refused when an earlier one met a closed
-  /// port.
+  /// port, or with what became of a datagram that was sent.
   virtual Result<Received> receive_now(MutableBytes into) = 0;
 
   /// Sends one datagram: whole or not at all. over_limit if it is too large for the protocol or

@@ -87,7 +87,8 @@ int injected(Call call) {
   using namespace faults;
   if (!active) return 0;
   const int number = ++counts[static_cast<std::size_t>(call)];
-  if (call != current.call || number != current.number) return 0;
+  if (call != current.call || number < current.number || number >= current.number + current.times)
+    return 0;
   hit = true;
   return current.error;
 }

@@ -21,6 +21,7 @@ struct Plan {
   int number = 0;  ///< the first such call is 1; 0 fails none
   int error = 0;   ///< errno
   bool byte_by_byte = false;
+  int times = 1;  ///< so many such calls in a row fail
 };
 
 /// From now on, calls are counted from 1 and suffer `plan`.

@@ -210,6 +210,15 @@ Io<void> datagrams(Ground& ground) {
     co_await attempt(send_to(*theirs, Bytes(room).first(heard.size), heard.from));
     const Received back = co_await attempt(receive_from(*ours, room));
     if (back.size != size) co_return wrong_bytes("a datagram that came back");
+    // The first of a turn is sent at once, and can say whether it was.
+    co_await sleep(Duration::zero());
+  }
+  // Together, as one train.
+  for (const char* word : {"one", "two", "six"})
+    co_await attempt(send_to(*ours, as_bytes(word), there));
+  for (const char* word : {"one", "two", "six"}) {
+    const Received heard = co_await attempt(receive_from(*theirs, room));
+    if (as_text(Bytes(room).first(heard.size)) != word) co_return wrong_bytes("one of a train");
   }
   theirs.reset();
   co_await attempt(ours->connect(there));
