@@ -39,10 +39,8 @@ std::vector<Hop> hops_of(const Journey& journey, Step step) {
 
 const Hop* end_of(const Leg& leg) {
   if (leg.rx || leg.recv_out) return nullptr;
-  const Hop* last = nullptr;
-  for (const Hop& hop : leg.hops)
-    if (hop.sending != 0) last = &hop;
-  return last != nullptr && last->what == Hop::What::lost ? last : nullptr;
+  const bool is_lost = !leg.hops.empty() && leg.hops.back().what == Hop::What::lost;
+  return is_lost ? &leg.hops.back() : nullptr;
 }
 
 std::string label_of(const Hop& hop) {

@@ -12,7 +12,7 @@ namespace koine::journey {
 /// message that was lost and sent again: where it was lost. None in a real network.
 std::vector<Hop> hops_of(const Journey& journey, Step step);
 
-/// Null unless the leg's message, or the last sending of it, was lost and never arrived.
+/// Where the leg's message was lost, if it never arrived; otherwise null.
 const Hop* end_of(const Leg& leg);
 
 /// "r1 > s: queue", for a line of a picture.

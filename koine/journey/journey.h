@@ -51,8 +51,8 @@ struct TcpState {
   friend bool operator==(const TcpState&, const TcpState&) = default;
 };
 
-/// A piece of a message's way, as only a simulated world knows it (koine/sim/follow.h). Between two
-/// hosts of a real network nobody stamps anything.
+/// A piece of a message's way, as only a simulated world knows it (koine/sim/follower.h). Between
+/// two hosts of a real network nobody stamps anything.
 struct Hop {
   enum class What : std::uint8_t {
     queue,          ///< waited in `at` for its turn on the link to `towards`

@@ -21,12 +21,12 @@ void Capture::write(const Nic& nic, Bytes frame, Instant at, wire::PcapngDirecti
                        .direction = direction});
 }
 
-void Capture::sent(const Nic& nic, Bytes frame, Instant at) {
-  write(nic, frame, at, wire::PcapngDirection::outbound);
+void Capture::sent(const Nic& from, const Nic&, Bytes frame, Instant at) {
+  write(from, frame, at, wire::PcapngDirection::outbound);
 }
 
-void Capture::arrived(const Nic& nic, Bytes frame, Instant at) {
-  write(nic, frame, at, wire::PcapngDirection::inbound);
+void Capture::arrived(const Nic& to, Bytes frame, Instant at) {
+  write(to, frame, at, wire::PcapngDirection::inbound);
 }
 
 void Capture::failed(const Nic& from, const Nic& to, Bytes frame, Fate fate, Instant at) {

@@ -13,14 +13,16 @@
 
 namespace koine::sim {
 
-class Capture {
+class Capture final : public LinkWatcher {
  public:
   /// Appends to `file`, which outlives the capture. `epoch` is the date of the world's beginning.
   Capture(std::string& file, Duration epoch);
 
-  void sent(const Nic& nic, Bytes frame, Instant at);
-  void arrived(const Nic& nic, Bytes frame, Instant at);
-  void failed(const Nic& from, const Nic& to, Bytes frame, Fate fate, Instant at);
+  void sent(const Nic& from, const Nic& to, Bytes frame, Instant at) override;
+  void scheduled(Instant, Instant) override {}
+  void departed(Instant) override {}
+  void arrived(const Nic& to, Bytes frame, Instant at) override;
+  void failed(const Nic& from, const Nic& to, Bytes frame, Fate fate, Instant at) override;
 
  private:
   std::uint32_t interface_of(const Nic& nic);

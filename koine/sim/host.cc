@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "koine/sim/follower.h"
 #include "koine/sim/sockets.h"
 #include "koine/sim/world.h"
 #include "koine/wire/ethernet.h"
@@ -170,19 +171,23 @@ void Host::receive(Nic& nic, Frame frame) {
     if (ring_.size() < ring_frames_max) ring_.push_back({nic.index, std::move(frame)});
     return;
   }
+  input(nic, frame);
+  processor_.run();
+}
+
+void Host::input(const Nic& nic, const Frame& frame) {
   stack_->input(static_cast<int>(nic.index), frame.bytes(), local_now());
   is_called_ = true;
-  processor_.run();
+  if (Follower* const follower = world_.follower()) follower->taken(*this, frame.bytes());
 }
 
 bool Host::advance() {
   bool did = look_after_programs();
   if (!is_up()) return did;
   while (!ring_.empty()) {
-    const auto [nic, frame] = std::move(ring_.front());
+    const auto [index, frame] = std::move(ring_.front());
     ring_.pop_front();
-    stack_->input(static_cast<int>(nic), frame.bytes(), local_now());
-    is_called_ = true;
+    input(nic(index), frame);
   }
   if (!is_called_ && next_deadline() > local_now()) return did;
   for (bool more = true; more;) {

@@ -124,6 +124,7 @@ class Host : public Node, private Peripheral {
   std::string dump() { return loop().dump(); }
 
   Instant local_now() const { return processor_.local_now(); }
+  World& world() const { return world_; }
 
  protected:
   friend class World;
@@ -174,6 +175,7 @@ class Host : public Node, private Peripheral {
   void boot();
   void add(Program program, bool is_service);
   void start(Running& running);
+  void input(const Nic& nic, const Frame& frame);
   bool transmit();
   bool tell_users();
   bool end_lingering();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "koine/sim/capture.h"
 #include "koine/wire/ethernet.h"
 
 namespace koine::sim {
@@ -40,7 +39,7 @@ void LinkDirection::send(Frame frame) {
   ++counters_.frames;
   counters_.bytes += frame.size();
   timeline().trace().mix(frame.bytes());
-  if (capture_ != nullptr) capture_->sent(from_, frame.bytes(), now());
+  tell([&](LinkWatcher& each) { each.sent(from_, to_, frame.bytes(), now()); });
   if (is_cut_) return fail(frame, Fate::cut, counters_.cut);
   if (frame.size() > options_.mtu + wire::EthernetHeader::size)
     return fail(frame, Fate::too_large, counters_.too_large);
@@ -54,6 +53,8 @@ void LinkDirection::send(Frame frame) {
   free_at = begins + takes;
   const Instant sent = free_at;
   if (frame.is_control()) free_at_ = std::max(now(), free_at_) + takes;  // the others wait for it
+
+  tell([&](LinkWatcher& each) { each.scheduled(begins, sent); });
 
   if (is_lost()) return fail(frame, Fate::lost, counters_.lost);
   if (options_.corrupt > 0 && chance().corrupt.chance(options_.corrupt)) {
@@ -89,6 +90,7 @@ void LinkDirection::depart(Frame frame, Instant sent) {
   } else if (!frame.is_control()) {
     at = last_at_ = std::max(at, last_at_);
   }
+  tell([&](LinkWatcher& each) { each.departed(at); });
   expect(frame, 1);
   in_flight_.push_back({at, std::move(frame)});
   for (std::size_t i = in_flight_.size() - 1; i > 0 && in_flight_[i - 1].at > at; --i)
@@ -102,7 +104,7 @@ void LinkDirection::happen() {
     in_flight_.pop_front();
     expect(frame, -1);
     ++counters_.delivered;
-    if (capture_ != nullptr) capture_->arrived(to_, frame.bytes(), now());
+    tell([&](LinkWatcher& each) { each.arrived(to_, frame.bytes(), now()); });
     to_.node->receive(to_, std::move(frame));
   }
   if (!in_flight_.empty()) wake_at(in_flight_.front().at);
@@ -111,7 +113,7 @@ void LinkDirection::happen() {
 void LinkDirection::fail(const Frame& frame, Fate fate, std::uint64_t& counter) {
   ++counter;
   timeline().trace().mix(static_cast<std::uint64_t>(fate));
-  if (capture_ != nullptr) capture_->failed(from_, to_, frame.bytes(), fate, now());
+  tell([&](LinkWatcher& each) { each.failed(from_, to_, frame.bytes(), fate, now()); });
 }
 
 void LinkDirection::corrupt(Frame& frame) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "koine/base/fifo.h"
 #include "koine/sim/node.h"
@@ -20,8 +21,6 @@
 #include "koine/sim/timeline.h"
 
 namespace koine::sim {
-
-class Capture;
 
 /// Losses that come in bursts: a chain of two states (Gilbert 1960, Elliott 1963), moved once for
 /// each frame.
@@ -81,6 +80,23 @@ struct LinkCounters {
   std::uint64_t corrupted = 0;
 };
 
+/// Sees what happens to frames on links, and changes nothing.
+class LinkWatcher {
+ public:
+  /// `from` hands it over, for `to`.
+  virtual void sent(const Nic& from, const Nic& to, Bytes frame, Instant at) = 0;
+  /// The one that was sent last has its turn on the link from `begins` to `ends`.
+  virtual void scheduled(Instant begins, Instant ends) = 0;
+  /// And it will arrive at `at`; twice if it is doubled.
+  virtual void departed(Instant at) = 0;
+  virtual void arrived(const Nic& to, Bytes frame, Instant at) = 0;
+  virtual void failed(const Nic& from, const Nic& to, Bytes frame, Fate fate, Instant at) = 0;
+
+ protected:
+  ~LinkWatcher() = default;
+};
+using LinkWatchers = std::vector<LinkWatcher*>;
+
 class LinkDirection final : public Component {
  public:
   LinkDirection(Timeline& timeline, const std::string& name, Nic& from, Nic& to,
@@ -98,8 +114,8 @@ class LinkDirection final : public Component {
   void mend() { is_cut_ = false; }
   bool is_cut() const { return is_cut_; }
 
-  /// Sees every frame, and what becomes of it; null: nobody does.
-  void watched_by(Capture* capture) { capture_ = capture; }
+  /// See every frame, and what becomes of it; null: nobody does.
+  void watched_by(const LinkWatchers* watchers) { watchers_ = watchers; }
 
  private:
   /// Each kind has a source of chance of its own.
@@ -130,6 +146,11 @@ class LinkDirection final : public Component {
   void happen() override;
   bool is_lost();
   void depart(Frame frame, Instant at);
+  template <class See>
+  void tell(See&& see) const {
+    if (watchers_ != nullptr)
+      for (LinkWatcher* each : *watchers_) see(*each);
+  }
   void fail(const Frame& frame, Fate fate, std::uint64_t& counter);
   void corrupt(Frame& frame);
   void expect(const Frame& frame, int change);
@@ -138,7 +159,7 @@ class LinkDirection final : public Component {
   Nic& to_;
   LinkOptions options_;
   LinkCounters counters_;
-  Capture* capture_ = nullptr;
+  const LinkWatchers* watchers_ = nullptr;
   bool is_cut_ = false;
   bool is_bad_ = false;        // as Gilbert and Elliott have it
   Instant free_at_{};          // when the queue will have been sent
@@ -179,9 +200,9 @@ class Link {
   void cut(Cut how = Cut::visibly);
   void mend();
 
-  void watched_by(Capture* capture) {
-    a_to_b_.watched_by(capture);
-    b_to_a_.watched_by(capture);
+  void watched_by(const LinkWatchers* watchers) {
+    a_to_b_.watched_by(watchers);
+    b_to_a_.watched_by(watchers);
   }
 
  private:

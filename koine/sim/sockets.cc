@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cassert>
 
+#include "koine/sim/follower.h"
+#include "koine/sim/track.h"
+#include "koine/sim/world.h"
+
 namespace koine::sim {
 
 // Addresses.
@@ -87,6 +91,8 @@ Result<std::size_t> SimStream::read_now(MutableBytes into) {
   stack::Host* const stack = socket_.stack();
   if (stack == nullptr) return failed("read", Fault::closed);
   auto count = stack->tcp_read(socket_.id(), into, socket_.now());
+  if (Follower* const follower = socket_.host().world().follower())
+    tell_read(*follower, count && *count != 0);
   if (count) {
     socket_.called();
     return count;
@@ -112,6 +118,7 @@ Result<std::size_t> SimStream::write_now(Bytes from) {
     auto count = stack->tcp_write(socket_.id(), from, socket_.now());
     if (count) {
       socket_.called();
+      tell_written();
       return count;
     }
     if (count.error() != Fault::would_block) return failed("write", count.error().fault());
@@ -122,6 +129,7 @@ Result<std::size_t> SimStream::write_now(Bytes from) {
   // The stack takes no more for now, and will say when it does.
   const std::size_t count = outbox_.append(from);
   if (count == 0) return fail(Fault::would_block);
+  tell_written();
   return count;
 }
 
@@ -133,6 +141,7 @@ void SimStream::send_outbox() {
     socket_.called();
     if (count) {
       outbox_.consume(*count);
+      tell_written();
     } else {
       outbox_.clear();  // the failure shows in the next call
     }
@@ -190,6 +199,51 @@ void SimStream::happened(std::uint8_t what) {
   if ((what & (tcp::event_readable | tcp::event_failed | tcp::event_closed)) != 0)
     readers_.wake_all(socket_.loop());
 }
+
+// Journeys.
+
+/// What the program reads and writes is of interest to whoever follows its messages.
+void SimStream::tell_written() {
+  Follower* const follower = socket_.host().world().follower();
+  if (follower == nullptr) return;
+  const stack::Host* const stack = socket_.stack();
+  const tcp::Seq end = socket_.stack()->tcp(socket_.id())->snd_end();
+  follower->written({*stack->local(socket_.id()), *stack->remote(socket_.id()), true}, end.value,
+                    static_cast<std::uint32_t>(end.value + unsent()));
+}
+
+void SimStream::tell_read(Follower& follower, bool got) {
+  stack::Host* const stack = socket_.stack();
+  const FlowKey flow{*stack->remote(socket_.id()), *stack->local(socket_.id()), true};
+  if (got) {
+    follower.read(flow, stack->tcp(socket_.id())->next_read().value);
+  } else {
+    follower.asks(flow);
+  }
+}
+
+Result<void> SimStream::attach(journey::Recorder* recorder) {
+  track_.reset();
+  if (recorder == nullptr) return {};
+  stack::Host* const stack = socket_.stack();
+  if (stack == nullptr || stack->tcp(socket_.id()) == nullptr)
+    return failed("follow", Fault::closed);
+  const FlowKey flow{*stack->local(socket_.id()), *stack->remote(socket_.id()), true};
+  const auto positions = [this]() -> Track::Positions {
+    stack::Host* const now = socket_.stack();
+    const tcp::Connection* const connection = now == nullptr ? nullptr : now->tcp(socket_.id());
+    if (connection == nullptr) return {};
+    return {.written = static_cast<std::uint32_t>(connection->snd_end().value + unsent()),
+            .read = connection->next_read().value,
+            .connection = connection};
+  };
+  track_ = std::make_unique<Track>(socket_.host().world(), *recorder, flow, positions);
+  track_->connection().client = to_string(Endpoint::of(local(), Transport::tcp));
+  track_->connection().server = name();
+  return {};
+}
+
+journey::Track* SimStream::track() { return track_.get(); }
 
 // What lingers.
 
@@ -321,6 +375,14 @@ Result<Received> SimDatagram::receive_now(MutableBytes into) {
   stack::Host* const stack = socket_.stack();
   if (stack == nullptr) return fail(Fault::closed, "receive at", name());
   const auto received = stack->udp_receive(socket_.id(), into);
+  if (Follower* const follower = socket_.host().world().follower()) {
+    if (received) {
+      follower->datagram_read(socket_.host(), local_.port(), received->from,
+                              into.first(received->size));
+    } else {
+      follower->datagram_asked(socket_.host(), local_.port());
+    }
+  }
   if (received) {
     return Received{.size = received->size,
                     .from = address_of(received->from),
@@ -336,6 +398,10 @@ Result<void> SimDatagram::send_now(Bytes from, const Address& to) {
   const auto target = is_connected_ ? peer_ : ip_port_of(to);
   if (!target) return fail(Fault::unsupported, "send to", to_string(to));
   const auto sent = stack->udp_send(socket_.id(), from, *target, socket_.now());
+  if (Follower* const follower = socket_.host().world().follower(); follower != nullptr && sent) {
+    follower->datagram_written(socket_.host(), *stack->local(socket_.id()), *target, from);
+    if (track_ != nullptr) track_->datagram_written();
+  }
   socket_.called();
   if (!sent) return fail(sent.error().fault(), "send to", to_string(to));
   return {};
@@ -352,5 +418,16 @@ Result<void> SimDatagram::connect(const Address& peer) {
   peer_ = *target;
   return {};
 }
+
+Result<void> SimDatagram::attach(journey::Recorder* recorder) {
+  track_.reset();
+  if (recorder == nullptr) return {};
+  if (socket_.stack() == nullptr) return fail(Fault::closed, "follow", name());
+  track_ = std::make_unique<Track>(socket_.host(), *recorder, local_.port());
+  track_->connection().client = name();
+  return {};
+}
+
+journey::Track* SimDatagram::track() { return track_.get(); }
 
 }  // namespace koine::sim

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "koine/journey/track.h"
 #include "koine/sim/host.h"
 #include "koine/sim/outbox.h"
 #include "koine/transport/datagram.h"
@@ -17,6 +18,9 @@
 namespace koine::sim {
 
 namespace tcp = stack::tcp;
+
+class Follower;
+class Track;
 
 IpAddress ip_address_of(const stack::Ip& ip);
 Address address_of(const stack::IpPort& at);
@@ -70,6 +74,8 @@ class SimStream final : public Stream, private SocketUser {
   Address local() const override;
   Address peer() const override { return peer_; }
   std::string name() const override;
+  Result<void> attach(journey::Recorder* recorder) override;
+  journey::Track* track() override;
 
   /// For a connection that was begun: done, failed, or would_block. Writable when that may change.
   Result<void> connected() const;
@@ -78,6 +84,8 @@ class SimStream final : public Stream, private SocketUser {
   void happened(std::uint8_t what) override;
   std::unexpected<Error> failed(const char* operation, Fault fault) const;
   void send_outbox();
+  void tell_written();
+  void tell_read(Follower& follower, bool got);
 
   HeldSocket socket_;
   Address peer_;
@@ -85,6 +93,7 @@ class SimStream final : public Stream, private SocketUser {
   bool is_finishing_ = false;
   WaitList readers_;
   WaitList writers_;
+  std::unique_ptr<Track> track_;
 };
 
 /// What is left of a stream that was destroyed with words unsaid: it says them, and drops what it
@@ -171,6 +180,8 @@ class SimDatagram final : public Datagram, private SocketUser {
   WaitList& writable() override { return writers_; }
   Address local() const override { return local_; }
   std::string name() const override;
+  Result<void> attach(journey::Recorder* recorder);
+  journey::Track* track();
 
  private:
   void happened(std::uint8_t) override { readers_.wake_all(socket_.loop()); }
@@ -181,6 +192,7 @@ class SimDatagram final : public Datagram, private SocketUser {
   stack::IpPort peer_{};
   WaitList readers_;
   WaitList writers_;
+  std::unique_ptr<Track> track_;
 };
 
 /// What the programs of one host see.

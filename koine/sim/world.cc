@@ -4,7 +4,9 @@
 #include <set>
 
 #include "koine/sim/capture.h"
+#include "koine/sim/follower.h"
 #include "koine/sim/inside.h"
+#include "koine/sim/sockets.h"
 
 namespace koine::sim {
 namespace {
@@ -112,7 +114,7 @@ Link& World::link(Node& a, Node& b, const LinkOptions& a_to_b, const LinkOptions
   if (const int number = ++link_names_[name]; number > 1) name += "#" + std::to_string(number);
   links_.push_back(std::make_unique<Link>(timeline_, name, at_a, at_b, a_to_b, b_to_a));
   Link& made = *links_.back();
-  made.watched_by(capture_.get());
+  made.watched_by(watchers_.empty() ? nullptr : &watchers_);
   a.attached(at_a);
   b.attached(at_b);
   if (dynamic_cast<Switch*>(&a) != nullptr && dynamic_cast<Switch*>(&b) != nullptr) span_trees();
@@ -268,8 +270,51 @@ void World::run_for(Duration duration) {
 }
 
 void World::capture(std::string& file, Duration epoch) {
+  if (capture_ != nullptr) std::erase(watchers_, capture_.get());
   capture_ = std::make_unique<Capture>(file, epoch);
-  for (const auto& link : links_) link->watched_by(capture_.get());
+  watch(*capture_);
+}
+
+void World::watch(LinkWatcher& watcher) {
+  watchers_.push_back(&watcher);
+  for (const auto& link : links_) link->watched_by(&watchers_);
+}
+
+// Journeys.
+
+Follower& World::make_follower() {
+  if (follower_ == nullptr) {
+    follower_ = std::make_unique<Follower>(*this);
+    watch(*follower_);
+  }
+  return *follower_;
+}
+
+Host* World::host_of(const stack::Ip& address) const {
+  const IpAddress wanted = ip_address_of(address);
+  for (const auto& node : nodes_) {
+    auto* const host = dynamic_cast<Host*>(node.get());
+    if (host == nullptr) continue;
+    for (const IpAddress& each : host->addresses())
+      if (each == wanted) return host;
+  }
+  return nullptr;
+}
+
+Result<journey::Track*> World::follow(Stream& stream, journey::Recorder& recorder) {
+  auto* const ours = dynamic_cast<SimStream*>(&stream);
+  if (ours == nullptr) return fail(Fault::unsupported, "follow", stream.name());
+  auto attached = ours->attach(&recorder);
+  if (!attached) return std::unexpected(std::move(attached.error()));
+  return ours->track();
+}
+
+Result<journey::Track*> World::follow(Datagram& datagram, journey::Recorder& recorder) {
+  auto* const ours = dynamic_cast<SimDatagram*>(&datagram);
+  if (ours == nullptr) return fail(Fault::unsupported, "follow", datagram.name());
+  auto attached = ours->attach(&recorder);
+  if (!attached) return std::unexpected(std::move(attached.error()));
+  return ours->track();
 }
 
 }  // namespace koine::sim

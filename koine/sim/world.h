@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "koine/base/block_pool.h"
+#include "koine/journey/track.h"
 #include "koine/sim/frame.h"
 #include "koine/sim/host.h"
 #include "koine/sim/link.h"
@@ -36,6 +37,7 @@
 namespace koine::sim {
 
 class Capture;
+class Follower;
 
 class World {
  public:
@@ -104,12 +106,23 @@ class World {
   /// the world. `epoch` is the date of the world's beginning, since 1970.
   void capture(std::string& file, Duration epoch = std::chrono::days(19'000));
 
+  /// Follows the messages of a connection of this world from now on, to where both its programs
+  /// had them; a second recorder replaces the first. It sees what happens and changes nothing.
+  /// The track lives as long as the socket. Fault::unsupported if it is no socket of this world's.
+  Result<journey::Track*> follow(Stream& stream, journey::Recorder& recorder);
+  Result<journey::Track*> follow(Datagram& datagram, journey::Recorder& recorder);
+
   // For its parts.
 
   Timeline& timeline() { return timeline_; }
   FramePool& frames() { return frames_; }
   BlockPool& blocks() { return blocks_; }
   std::vector<Address> name_servers() const;
+  /// Null until somebody follows a message.
+  Follower* follower() const { return follower_.get(); }
+  Follower& make_follower();
+  /// The host that has the address; null if none has.
+  Host* host_of(const stack::Ip& address) const;
 
  private:
   class Script;
@@ -120,6 +133,7 @@ class World {
   Segment& segment_for(Nic& a, Nic& b);
   void join(Segment& segment, Nic& nic);
   void span_trees();
+  void watch(LinkWatcher& watcher);
   bool do_what_is_ready();
 
   FramePool frames_;
@@ -135,6 +149,8 @@ class World {
   std::vector<std::unique_ptr<Link>> links_;
   std::map<std::string, int> link_names_;
   std::unique_ptr<Capture> capture_;
+  std::unique_ptr<Follower> follower_;
+  LinkWatchers watchers_;
   std::uint64_t macs_ = 0;
   RouterId routers_ = 0;
 };

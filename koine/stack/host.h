@@ -151,6 +151,8 @@ class Host {
   /// Nothing for a number that is no connection. Setters on it need a touch() afterwards.
   tcp::Connection* tcp(SocketId socket);
   void touch(SocketId socket);
+  /// The connection between these two; null if there is none.
+  const tcp::Connection* find_tcp(const IpPort& local, const IpPort& remote) const;
 
   // UDP.
 
@@ -164,6 +166,9 @@ class Host {
   };
   /// Fails with would_block; with refused or unreachable if ICMP said so about an earlier send.
   Result<Received> udp_receive(SocketId socket, MutableBytes into);
+
+  /// Which of our addresses datagrams for `target` come from; nothing if no way leads there.
+  std::optional<Ip> source_towards(const Ip& target) const;
 
   // Both.
 

@@ -140,6 +140,10 @@ tcp::Connection* Host::tcp(SocketId id) {
   Slot* const found = slot(id);
   return found == nullptr || !found->tcp ? nullptr : &found->tcp->connection;
 }
+const tcp::Connection* Host::find_tcp(const IpPort& local, const IpPort& remote) const {
+  const auto index = table_.find({local, remote});
+  return index ? &slots_[*index].tcp->connection : nullptr;
+}
 void Host::touch(SocketId id) {
   if (tcp(id) != nullptr) ready(id);
 }

@@ -80,6 +80,11 @@ Result<void> Host::udp_send(SocketId id, Bytes from, const IpPort& to, Instant n
   return send_ip(hop->source, to.ip, IpProtocol::udp, datagram, now);
 }
 
+std::optional<Ip> Host::source_towards(const Ip& target) const {
+  const auto hop = hop_to(target);
+  return hop ? std::optional(hop->source) : std::nullopt;
+}
+
 Result<Host::Received> Host::udp_receive(SocketId id, MutableBytes into) {
   Slot* const found = slot(id);
   if (found == nullptr || !found->udp) return fail(Fault::closed);

@@ -164,7 +164,11 @@ class Connection {
   Seq snd_una() const { return snd_una_; }
   Seq snd_nxt() const { return snd_nxt_; }
   std::uint32_t snd_wnd() const { return snd_wnd_; }
+  /// Behind the last byte that was written.
+  Seq snd_end() const { return snd_end_; }
   Seq rcv_nxt() const { return rcv_nxt_; }
+  /// Of the byte that is read next.
+  Seq next_read() const { return rcv_nxt_ - readable() - (fin_received_ ? 1 : 0); }
   std::uint32_t rcv_wnd() const { return rcv_edge_ - rcv_nxt_; }
   bool passive() const { return passive_; }
   bool closed_by_user() const { return nobody_reads_; }
