@@ -70,7 +70,6 @@ class DatagramServer::Body {
   };
 
   Task<void> serve(std::size_t socket_number);
-  Task<void> answer(Datagram& socket, Bytes bytes, const Address& from);
   Task<void> converse(std::unique_ptr<Conversation> conversation);
   void hand_to_peer(std::size_t socket_number, Bytes bytes, const Address& from);
   Conversation& begin(const Key& key);
@@ -204,8 +203,17 @@ Task<void> DatagramServer::Body::serve(std::size_t socket_number) {
       told = false;
       const Bytes bytes = Bytes(room).first(received->size);
       if (handler_) {
-        auto answering = answer(socket, bytes, received->from);
-        co_await answering;
+        ++counts_.datagrams;
+        ++handlers_;
+        const DatagramRequest request{.bytes = bytes, .from = received->from, .socket = socket};
+        Result<void> result;
+        try {
+          auto task = handler_(request);
+          result = co_await task;
+        } catch (...) {
+          result = std::unexpected(thrown_error("serve"));
+        }
+        over(received->from, result);
       } else {
         hand_to_peer(socket_number, bytes, received->from);
       }
@@ -220,20 +228,6 @@ Task<void> DatagramServer::Body::serve(std::size_t socket_number) {
     }
     co_await sleep(failed_pause);
   }
-}
-
-Task<void> DatagramServer::Body::answer(Datagram& socket, Bytes bytes, const Address& from) {
-  ++counts_.datagrams;
-  ++handlers_;
-  const DatagramRequest request{.bytes = bytes, .from = from, .socket = socket};
-  Result<void> result;
-  try {
-    auto task = handler_(request);
-    result = co_await task;
-  } catch (...) {
-    result = std::unexpected(thrown_error("serve"));
-  }
-  over(from, result);
 }
 
 void DatagramServer::Body::hand_to_peer(std::size_t socket_number, Bytes bytes,

@@ -20,6 +20,14 @@ constexpr Duration belief = 10s;
 /// To so many peers trains are collected at a time.
 constexpr std::size_t trains_max = 8;
 
+/// The same as ==, without looking at the zone that IPv4 does not have: this is asked for every
+/// datagram.
+bool are_equal(const Address& one, const Address& other) {
+  if (one.port() != other.port() || !one.is_ip() || !other.is_ip()) return one == other;
+  if (!std::ranges::equal(one.ip().bytes(), other.ip().bytes())) return false;
+  return one.ip().is_v4() || one.ip().zone() == other.ip().zone();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Datagram>> SocketDatagram::make(Reactor& reactor, BoundSocket socket) {
@@ -249,7 +257,7 @@ bool SocketDatagram::may_collect(std::size_t bytes) {
 /// The train to a peer that something was sent to in this turn, or null.
 Train* SocketDatagram::train_to(const Address& to) {
   for (Train& train : trains_)
-    if (train.to() == to) return &train;
+    if (are_equal(train.to(), to)) return &train;
   return nullptr;
 }
 
