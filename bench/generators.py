@@ -14,7 +14,7 @@ import measure
 
 GENERATORS = ("load", "koine bench")
 CASES = (  # server, connections
-    ("raw_epoll", 1), ("koine-epoll", 1), ("libevent", 64), ("python-threads", 64))
+    ("raw_epoll", 1), ("koine-epoll", 1), ("libevent", 64), ("python-asyncio", 64))
 SECONDS_BESIDE = 20
 
 

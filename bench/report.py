@@ -145,10 +145,18 @@ def summary_table(results: dict[str, dict[str, list[dict]]], anchor: str) -> lis
 
 
 def micro_table(micro: dict[str, dict[str, list[float]]]) -> list[str]:
-    rows = [[f"`{program}`", name, significant(median(values)),
-             f"{significant(min(values))}–{significant(max(values))}"]
-            for program, benchmarks in micro.items() for name, values in benchmarks.items()]
-    return ["| program | what | ns each | least–most |", "| --- | --- | ---: | ---: |", *map(row, rows)]
+    """One line for each name; Asio's program has koine's names."""
+    asio = {name: values for program, of in micro.items() if program.startswith("asio")
+            for name, values in of.items()}
+    rows = []
+    for program, of in micro.items():
+        for name, values in of.items() if not program.startswith("asio") else ():
+            cells = [f"{significant(median(values))} ({significant(min(values))}–{significant(max(values))})"]
+            if theirs := asio.get(name):
+                cells += [f"{significant(median(theirs))} ({significant(min(theirs))}–"
+                          f"{significant(max(theirs))})", f"**{median(theirs) / median(values):.1f}**"]
+            rows.append([f"{name} (`{program}`)", *cells, *([""] * (3 - len(cells)))])
+    return table(["what", "koine, ns each", "Asio, ns each", "Asio / koine"], rows)
 
 
 def generators_table(rows: list[dict]) -> list[str]:

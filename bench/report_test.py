@@ -154,6 +154,10 @@ class Gates(unittest.TestCase):
                                            "asio_bench": {"ScheduleAndRun": [1.0]}})
         self.assertIn("| micro | spawn ≤ 50 ns | **22.0** (20.0–80.0) |  | met, with the bound", text)
         self.assertIn("| micro | post ≤ 15 ns | – |  | not measured |", text)
+        text = page_of("micro", {}, micro={"koine_async_bench": {"SpawnAndFinish": [20.0], "Other": [1.5]},
+                                           "asio_bench": {"SpawnAndFinish": [500.0]}})
+        self.assertIn("| SpawnAndFinish (`koine_async_bench`) | 20 (20–20) | 500 (500–500) | **25.0** |", text)
+        self.assertIn("| Other (`koine_async_bench`) | 1.5 (1.5–1.5) |  |  |", text)
         one = {"per_second": 1.0, "server_us": 2.0, "runs": [(1.0, 2.0)]}
         other = {"per_second": 1.0, "server_us": 30.0, "runs": [(1.0, 30.0)]}
         text = page_of("messages", {}, messages={"64 outstanding": {"koine": one, "gRPC": other}})

@@ -136,6 +136,8 @@ SERVERS = (
     Server("asio-callbacks", ("{bin}/asio_callbacks", "0")),
     Server("asio-coroutines", ("{bin}/asio_coroutines", "0")),
     Server("asio-io_uring", ("{bin}/asio_callbacks_io_uring", "0")),
+    Server("koine-epoll", ("{bin}/koine_lines", "0", "epoll"), ("lines",)),
+    Server("koine-io_uring", ("{bin}/koine_lines", "0", "io_uring"), ("lines",)),
     Server("asio-lines", ("{bin}/asio_lines", "0"), ("lines",)),
     Server("libuv", ("{bin}/uv", "0")),
     Server("libevent", ("{bin}/event", "0")),
