@@ -25,6 +25,8 @@ from dataclasses import dataclass
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 READY = re.compile(r"^listening on ((?:tcp|udp)://127\.0\.0\.1:\d+)$|^(Server listening) on \d+",
                    re.MULTILINE)  # the latter: iperf3
+FOLLOWED = re.compile(r"^([\d,]+) messages, ([\d,]+) followed$", re.MULTILINE)
+FOLLOWED_SHARE_MIN = 0.98
 START_SECONDS_MAX = 10
 STOP_SECONDS_MAX = 15
 WAITED_SHARE_MAX = 0.05  # a sample whose server or generator lost its core for longer is left out
@@ -146,6 +148,9 @@ class Running:
             self._process.wait()
             raise Trouble(f"did not stop within {STOP_SECONDS_MAX} s of SIGTERM") from None
 
+    def output(self) -> str:
+        return self._said(self._output)
+
     @staticmethod
     def _said(file) -> str:
         file.seek(0)
@@ -239,7 +244,8 @@ class Contestant:
 
     def __init__(self, place: Place, server, workload, seconds: float, warmup: float):
         self._seconds = seconds + warmup
-        self._spins, self._threaded = server.spins, server.threaded
+        self._spins, self._threaded, self._follows = server.spins, server.threaded, server.follows
+        self._requests = 0
         self._core = place.server_core
         self._softirq = ksoftirqd(place.server_core)
         self._running = Running(place, server)
@@ -273,6 +279,7 @@ class Contestant:
             self._running.freeze()
         if load["requests"] == 0:
             raise Trouble("answered nothing")
+        self._requests += load["requests"]
         cpu_ns = sum(load["cpu_ns"].values())
         softirq_ns = load["cpu_ns"].get(str(self._softirq), 0)
         return {
@@ -292,6 +299,18 @@ class Contestant:
         self._running.thaw()
         self._generator.stop()
         self._running.stop()
+        if self._follows:
+            check_followed(self._running.output(), self._follows, self._requests)
+
+
+def check_followed(output: str, every: int, requests: int) -> None:
+    """That a server which follows one message in `every` has reported as many: its own last word."""
+    found = FOLLOWED.search(output)
+    if not found:
+        raise Trouble("did not tell how many messages it followed")
+    messages, followed = (int(number.replace(",", "")) for number in found.groups())
+    if messages < requests or followed < FOLLOWED_SHARE_MIN * (messages // every):
+        raise Trouble(f"followed {followed} of {messages} messages, of which {requests} were measured")
 
 
 def idle_memory(place: Place, server, steps: list[int]) -> dict:

@@ -21,6 +21,7 @@ from measure import cpu_ns
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTSTANDING = (1, 64, 256)
+SECONDS_BESIDE = 60
 
 
 class Koine:
@@ -37,7 +38,8 @@ class Koine:
     def load(self, url, outstanding, seconds):
         how = ["--stream"] if outstanding is None else ["--pipeline", str(outstanding)]
         done = subprocess.run([self.program, "bench", url, "--connections", "1", "--size", "64", "--json",
-                               "--duration", f"{seconds}s", *how], stdout=subprocess.PIPE, check=True)
+                               "--duration", f"{seconds}s", *how], stdout=subprocess.PIPE, check=True,
+                              timeout=seconds + SECONDS_BESIDE)
         return json.loads(done.stdout)["answered"]
 
 
@@ -55,7 +57,7 @@ class Grpc:
         what = (["items", address] if outstanding is None
                 else ["calls", address, str(outstanding)])
         return int(subprocess.check_output([self.program, *what, str(seconds)], text=True,
-                                           timeout=seconds + 60))
+                                           timeout=seconds + SECONDS_BESIDE))
 
 
 def measure(side, outstanding, seconds):

@@ -188,6 +188,12 @@ class Parsing(unittest.TestCase):
             self.assertEqual(measure.READY.search(text)[1], url)
         self.assertIsNone(measure.READY.search("not listening on tcp://127.0.0.1:7\n"))
 
+    def test_how_many_messages_a_server_followed(self):
+        measure.check_followed("listening on ...\n12,345 messages, 123 followed\n", 100, 12_000)
+        for text in ("", "12,345 messages, 12 followed\n", "11,999 messages, 119 followed\n"):
+            with self.assertRaises(measure.Trouble, msg=text):
+                measure.check_followed(text, 100, 12_000)
+
     def test_every_server_takes_part_in_workloads_that_exist(self):
         for server in servers.SERVERS:
             self.assertLessEqual(set(server.workloads), set(servers.WORKLOADS), server.name)

@@ -37,7 +37,7 @@ QUICK = {"minutes": 6, "rounds": 4, "seconds": 0.1, "warmup": 0.05, "idle_steps"
          "idle_rounds": 1, "compile_runs": 2, "micro_rounds": 2, "micro_seconds": 0.02,
          "messages_rounds": 1, "messages_seconds": 0.5, "simulator_rounds": 1, "generator_rounds": 3,
          "generator_seconds": 0.3}
-FULL = {"minutes": 25, "rounds": 16, "seconds": 0.15, "warmup": 0.05, "idle_steps": [2000, 10000, 18000],
+FULL = {"minutes": 25, "rounds": 20, "seconds": 0.15, "warmup": 0.05, "idle_steps": [2000, 10000, 18000],
         "idle_rounds": 2, "compile_runs": 5, "micro_rounds": 7, "micro_seconds": 0.05,
         "messages_rounds": 5, "messages_seconds": 1, "simulator_rounds": 3, "generator_rounds": 7,
         "generator_seconds": 0.5}

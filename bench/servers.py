@@ -23,6 +23,7 @@ class Workload:
     unit: str = "request"
     share: float = 1  # of the time that a whole run may take
     size: int = 0  # bytes of a write, in bulk
+    times: int = 1  # as many rounds, where small differences matter
 
 
 WORKLOADS = {
@@ -51,9 +52,9 @@ WORKLOADS = {
         Workload("bulk-1m", "one way on one connection, 1 MiB a write and a read", kind="bulk",
                  anchor="raw_bulk", unit="MiB", share=0.5, size=MIB),
         Workload("journeys-1x64", "what following messages costs: ping-pong", ("--spin",),
-                 anchor="koine-epoll", share=0.7),
+                 anchor="koine-epoll", share=0.8, times=3),
         Workload("journeys-64x64", "what following messages costs: 64 connections × 64 B",
-                 ("--connections", "64"), anchor="koine-epoll", share=0.7),
+                 ("--connections", "64"), anchor="koine-epoll", share=0.8, times=3),
         Workload("idle", "connections that echoed 64 B once and then are quiet", kind="idle", share=1.5),
         Workload("micro", "spawn, timers, post and messages between shards", kind="micro", share=0.7),
         Workload("compile", "the smallest echo server through the compiler, -std=c++23 -O2 -c",
@@ -84,13 +85,15 @@ class Server:
     needs: str = ""  # an option of `koine serve` that may not be there yet
     idle_max: int = 20_000  # connections that may be held
     client: tuple[str, ...] = ()  # in bulk: what sends
+    follows: int = 0  # one message in so many, and tells of it at its end
 
 
 def koine(multiplexer: str, *options: str, name: str = "", workloads=ECHO, usual: bool = True,
-          needs: str = "") -> Server:
+          needs: str = "", follows: int = 0) -> Server:
     return Server(name or f"koine-{multiplexer}",
                   ("{koine}", "serve", "echo", "--on", "tcp://127.0.0.1:0", "--shards", "1",
-                   "--multiplexer", multiplexer, *NO_LIMITS, *options), workloads, usual, needs=needs)
+                   "--multiplexer", multiplexer, *NO_LIMITS, *options), workloads, usual, needs=needs,
+                  follows=follows)
 
 
 def koine_udp(multiplexer: str) -> Server:
@@ -106,7 +109,7 @@ def koine_busy(multiplexer: str) -> Server:
 
 def koine_journeys(every: int) -> Server:
     return koine("epoll", "--journeys", str(every), name=f"koine-epoll-journeys-{every}",
-                 workloads=JOURNEYS, needs="--journeys")
+                 workloads=JOURNEYS, needs="--journeys", follows=every)
 
 
 def bulk(name: str, *program: str) -> Server:
@@ -164,6 +167,7 @@ SERVERS = (
 
     # A second time: the noise. And with a recorder that follows one message in so many.
     Server("koine-epoll-again", koine("epoll").command, JOURNEYS),
+    koine_journeys(1_000_000),
     koine_journeys(100),
     koine_journeys(1),
 )

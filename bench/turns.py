@@ -30,13 +30,14 @@ class Turns:
         self._options, self._place, self._workload = options, place, workload
         self._left = list(servers)  # without those that had trouble
         self._troubles, self._deadline = troubles, deadline
+        self._rounds = options.rounds * workload.times
 
     def run(self) -> dict[str, list[dict]]:
-        for begin in range(0, 2 * self._options.rounds, ROUNDS_PER_START):
+        for begin in range(0, 2 * self._rounds, ROUNDS_PER_START):
             contestants = {server: contestant for server in list(self._left)
                            if (contestant := self._attempt(server, lambda: self._start(server)))}
             try:
-                for turn in range(begin, min(begin + ROUNDS_PER_START, 2 * self._options.rounds)):
+                for turn in range(begin, min(begin + ROUNDS_PER_START, 2 * self._rounds)):
                     self._round(turn, contestants)
                     if self._enough():
                         break
@@ -78,7 +79,7 @@ class Turns:
 
     def _enough(self) -> bool:
         samples = {server.name: self.samples[server.name] for server in self._left}
-        return not samples or time.monotonic() > self._deadline or self._options.rounds <= max(
+        return not samples or time.monotonic() > self._deadline or self._rounds <= max(
             report.complete_rounds(samples, label) for label in report.LABELS)
 
     def _tell(self) -> None:
