@@ -12,11 +12,15 @@
 #include <thread>
 
 #include "cli/exit_code.h"
+#include "cli/figures.h"
+#include "cli/following.h"
+#include "cli/journeys.h"
 #include "cli/machine.h"
 #include "cli/services.h"
 #include "cli/standard_io.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "koine/journey/export.h"
 #include "koine/koine.h"
 
 namespace koine::cli {
@@ -36,6 +40,8 @@ struct ServeWords {
   Duration idle = Limits().idle;
   Duration drain = ServeOptions().drain;
   Duration busy_poll = Duration::zero();
+  std::uint64_t journeys = 0;
+  std::uint64_t slowest = 3;
   bool is_public = false;
   bool json = false;
 };
@@ -68,6 +74,23 @@ class Log {
     }
     ++told_;
     tell_failure(error.peer().empty() ? peer : "", to_string(error));
+  }
+
+  void followed(const Following& following, std::size_t slowest) {
+    const auto journeys = following.slowest(slowest);
+    if (json_) {
+      for (const auto& journey : journeys)
+        print(Json{{"event", "journey"}, {"journey", Json::parse(json_line(*journey))}}.dump());
+      print(Json{{"event", "followed"},
+                 {"messages", following.messages()},
+                 {"journeys", following.journeys()}}
+                .dump());
+      return;
+    }
+    std::string text;
+    for (const auto& journey : journeys) text += shown(*journey, false) + "\n";
+    print(text + grouped(following.messages()) + " messages, " + grouped(following.journeys()) +
+          " followed");
   }
 
   void finished(const ServerCounts& counts) {
@@ -146,6 +169,10 @@ int check(const ServeWords& words) {
   const bool runs_command = words.what == "exec";
   if (!runs_command && !words.command.empty())
     return usage_error("a command is for exec: koine serve exec -- COMMAND");
+  if (words.journeys != 0 && words.what != "echo")
+    return usage_error("only echo knows where its messages end: no --journeys of " + words.what);
+  if (words.journeys != 0 && !words.concurrency.empty() && words.concurrency != "coroutine")
+    return usage_error("journeys are followed in coroutines, not in a " + words.concurrency);
   for (const Endpoint& endpoint : words.endpoints) {
     if (words.what != "messages" && !endpoint.protocol().empty()) {
       return usage_error("who is at " + to_string(endpoint) +
@@ -196,8 +223,15 @@ int serve(const ServeWords& words) {
   Log log(words.json);
   Served served =
       runs_command ? Served(Command{words.command}) : service_named(words.what, words.is_public);
+  std::shared_ptr<Following> following;
+  if (words.journeys != 0) {
+    following =
+        std::make_shared<Following>(static_cast<std::uint32_t>(words.journeys), words.slowest);
+    served.on_connection = followed_echo(following);
+  }
   const auto counts = serve_until_told(urls, std::move(served), options_from(words, log));
   if (!counts) return complain(counts.error());
+  if (following) log.followed(*following, words.slowest);
   log.finished(*counts);
   return counts->cut > 0 ? exit_cut_short : exit_ok;
 }
@@ -219,12 +253,18 @@ Page page() {
            "streams the numbers below the one it gets, sum adds up numbers between blanks, or the "
            "items of a channel as they come, slow waits for so many milliseconds, and fail fails "
            "with the words it gets.",
+           "echo can follow its messages through this system by the kernel's own stamps, and show "
+           "at "
+           "the end how long the slowest took from their arrival to their answer's confirmation: "
+           "--journeys 100 follows one in a hundred. What the steps mean: docs/journey.md.",
            "exec runs a command for each connection, with the socket as its standard input and "
            "output, as inetd does. --idle-timeout does not reach into it."},
       .examples = {
           {"koine serve", "Echo on a port of 127.0.0.1 that the kernel chooses, and say which."},
           {"koine serve echo --on tcp://:7000 --on udp://:7000 --shards 0",
            "TCP and UDP on all addresses, on all cores."},
+          {"koine serve echo --on tcp://127.0.0.1:7000 --journeys 100",
+           "Follow one message in a hundred, and show the slowest at the end."},
           {"koine serve messages --on rsocket+tcp://:7001",
            "For koine call, or any RSocket client."},
           {"koine serve exec --on unix:/run/date.sock -- date -u", "A command for each client."},
@@ -259,6 +299,10 @@ void add_serve(Tool& tool) {
                 "How long connections may go on once the server is told to stop", true);
   tool.duration(verb, "--busy-poll", words->busy_poll,
                 "Look for news so long before sleeping: faster answers for a busy core", true);
+  tool.count(verb, "--journeys", words->journeys, 0, 1'000'000,
+             "Of echo over connections: follow one message in so many; 0 for none");
+  tool.count(verb, "--slowest", words->slowest, 1, 1000,
+             "Of those that are followed, show so many at the end, the slowest first");
   verb.add_flag("--public", words->is_public,
                 "Answer datagrams of other machines too, which may be forged to flood a third");
   tool.multiplexer(verb, words->multiplexer);

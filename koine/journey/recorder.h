@@ -56,6 +56,9 @@ class Recorder {
   /// True for the messages to be followed.
   bool samples() { return messages_++ % options_.every == 0; }
 
+  /// What samples() will answer: for what has to be known before the message is there.
+  bool samples_next() const { return messages_ % options_.every == 0; }
+
   /// A new journey on that connection, with an id of its own.
   std::shared_ptr<Journey> begin(const Connection& connection);
 

@@ -91,7 +91,7 @@ Result<Received> SocketDatagram::receive(MutableBytes into, MutableBytes block) 
     message.msg_control = room.bytes;
     message.msg_controllen = sizeof(room.bytes);
   }
-  const std::int64_t called_ns = track_ ? realtime_ns() : 0;
+  const std::int64_t asking_since_ns = track_ ? track_->asking_since() : 0;
   ssize_t returned = 0;
   do {
     returned = sys::recvmsg(socket_.fd.get(), &message, 0);
@@ -103,7 +103,7 @@ Result<Received> SocketDatagram::receive(MutableBytes into, MutableBytes block) 
     return nothing_yet();
   }
   const auto count = static_cast<std::size_t>(returned);
-  if (track_) track_->arrived(arrival_of(message), called_ns);
+  if (track_) track_->arrived(arrival_of(message), asking_since_ns);
   from.size = message.msg_namelen;
   std::size_t size = count;  // of the first datagram
   if (const std::size_t each = datagram_bytes_of(message); each != 0) size = std::min(each, count);

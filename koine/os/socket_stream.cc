@@ -164,9 +164,9 @@ ssize_t SocketStream::receive_tracked(MutableBytes into) {
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   track_->give_room(message, room);
-  const std::int64_t called_ns = realtime_ns();
+  const std::int64_t asking_since_ns = track_->asking_since();
   const ssize_t count = sys::recvmsg(fd_.get(), &message, 0);
-  if (count > 0) track_->arrived(message, called_ns);
+  if (count > 0) track_->arrived(message, asking_since_ns);
   return count;
 }
 
@@ -225,15 +225,16 @@ ssize_t SocketStream::send_tracked(Bytes from) {
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   const bool asked = track_->ask(message, room, from.size());
-  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (asked ? MSG_EOR : 0);
-  const ssize_t count = sys::sendmsg(fd_.get(), &message, flags);
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  const ssize_t count = asked ? sys::sendmsg(fd_.get(), &message, flags | MSG_EOR)
+                              : sys::send(fd_.get(), from.data(), from.size(), flags);
   if (count > 0) track_->sent(static_cast<std::size_t>(count), asked);
   return count;
 }
 
 /// Sends the outbox and as much of `from` as goes with it, in one call: how much of `from`.
 Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
-  if (track_) return send_behind_outbox(from);
+  if (track_ && track_->marked()) return send_behind_outbox(from);
   const Bytes first = outbox_.rest();
   const std::size_t bytes = allowed(Call::sendmsg, first.size() + from.size());
   const std::size_t bytes_of_first = std::min(bytes, first.size());
@@ -255,6 +256,7 @@ Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
       return failed("write");
     }
     const auto count = static_cast<std::size_t>(sent);
+    if (track_) track_->sent(count, false);
     if (count < bytes) watcher_.filled();
     const std::size_t of_outbox = std::min(count, first.size());
     outbox_.consume(of_outbox);

@@ -315,17 +315,23 @@ void Track::give_room(msghdr& message, ControlBuffer& room) const {
 }
 
 void Track::asks() {
-  if (asked_ns_ == 0) asked_ns_ = realtime_ns();
+  if (asked_) return;
+  asked_ = true;
+  wait_before_asked_ = reactor_.waiting_since_ns;
 }
 
-void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t called_ns) {
+/// Who waits in the loop asks from when the loop last began to wait: what arrived before that found
+/// the program busy.
+std::int64_t Track::asking_since() const {
+  const bool waited = asked_ && reactor_.waiting_since_ns != wait_before_asked_;
+  return waited ? reactor_.waiting_since_ns : realtime_ns();
+}
+
+void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_since_ns) {
   Arrival arrival;
   arrival.recv_out = Stamp::exactly(realtime_ns());
-  // Who waits in the loop asks from when the loop last began to wait: what arrived before that
-  // found the program busy.
-  arrival.recv_in =
-      Stamp::exactly(asked_ns_ == 0 ? called_ns : std::max(asked_ns_, reactor_.waiting_since_ns));
-  asked_ns_ = 0;
+  arrival.recv_in = Stamp::exactly(asking_since_ns);
+  asked_ = false;
   if (stamp_ns) {
     arrival.rx = Stamp::exactly(*stamp_ns);
     if (last_.rx && last_.rx.ns == *stamp_ns) {
@@ -351,6 +357,11 @@ void Track::receive(const std::shared_ptr<Journey>& journey, Way way) {
   leg.rx = last_.rx;
   leg.recv_in = last_.recv_in;
   leg.recv_out = last_.recv_out;
+  // Of several messages in one read, the stamp is the last one's.
+  if (const auto before = last_received_.lock(); before && before != journey) {
+    Stamp& rx = leg_of(*before, last_way_).rx;
+    if (rx) rx.quality = Quality::at_most;
+  }
   if (last_.cpu_wait_ns && last_.recv_out) {
     const Stamp& since = last_.rx ? last_.rx : last_.recv_in;
     leg.cpu_wait_ns = std::clamp<std::int64_t>(

@@ -92,11 +92,13 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   void give_room(msghdr& message, ControlBuffer& room) const;
   /// The program asks, and there is nothing yet.
   void asks();
-  void arrived(const msghdr& message, std::int64_t called_ns) {
-    arrived(arrival_of(message), called_ns);
+  /// Since when it has asked, now that it is about to read: CLOCK_REALTIME.
+  std::int64_t asking_since() const;
+  void arrived(const msghdr& message, std::int64_t asking_since_ns) {
+    arrived(arrival_of(message), asking_since_ns);
   }
   /// The same by the kernel's stamp, for each datagram of those that came together.
-  void arrived(std::optional<std::int64_t> stamp_ns, std::int64_t called_ns);
+  void arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_since_ns);
 
   // ErrorQueue.
   unsigned drain() override;
@@ -160,7 +162,8 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   WaitList settling_;
   std::uint64_t over_budget_ = 0;
 
-  std::int64_t asked_ns_ = 0;  // since when the program waits to be given something; 0: it does not
+  bool asked_ = false;                  // the program waits to be given something
+  std::int64_t wait_before_asked_ = 0;  // when the loop had last begun to wait before it asked
   bool watches_cpu_ = false;
   std::int64_t run_delay_before_ = 0;
   Arrival last_;

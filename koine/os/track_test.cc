@@ -264,6 +264,30 @@ TEST_P(TrackTest, ReportsThatNobodyReadsLeaveThePeerItsRoom) {
   EXPECT_FALSE(both.asks->settled() && both.asks->over_budget() == 0);
 }
 
+/// The kernel kept the stamp of the last segment only, so it is too late for the others.
+TEST_P(TrackTest, OfMessagesThatAreReadTogetherOnlyTheLastHasAnExactArrival) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const auto story = [&]() -> Io<void> {
+    co_await attempt(write_all(*both.client, "onetwothree"));
+    auto taking = Both::take(*both.server, 11);
+    co_await attempt(std::move(taking));
+    std::vector<std::shared_ptr<Journey>> journeys;
+    for (int i = 0; i < 3; ++i) {
+      journeys.push_back(both.answered.begin(both.answers->connection()));
+      both.answers->receive(journeys.back(), Way::there);
+    }
+    EXPECT_EQ(journeys[0]->request.rx.quality, Quality::at_most);
+    EXPECT_EQ(journeys[1]->request.rx.quality, Quality::at_most);
+    EXPECT_EQ(journeys[2]->request.rx.quality, Quality::exact);
+    EXPECT_EQ(journeys[0]->request.rx.ns, journeys[2]->request.rx.ns);
+    co_return {};
+  };
+  const auto told = reactor().run(within(patience, story()));
+  EXPECT_TRUE(told) << to_string(told.error());
+}
+
 TEST_P(TrackTest, TooManyMessagesAtOnceAreNotStampedAndStillArrive) {
   Network network(reactor());
   Both both(network, {.every = 1, .budget = 4});

@@ -1,5 +1,6 @@
 """koine serve: commands, shards, threads and processes, Unix sockets, signals, and want of descriptors."""
 
+import json
 import os
 import re
 import resource
@@ -252,6 +253,46 @@ class Descriptors(TestCase):
 def served_already(client):
     """Whether its echo has come."""
     return select.select([client], [], [], 0)[0] != []
+
+
+class Journeys(TestCase):
+
+    def exchange(self, url, times):
+        with connect(url) as stream:
+            for _ in range(times):
+                stream.sendall(b"followed")
+                self.assertEqual(b"followed", stream.recv(8))
+
+    def test_follows_one_message_in_so_many_and_shows_the_slowest_at_the_end(self):
+        with Server("echo", "--on", "tcp://127.0.0.1:0", "--on", "tcp://[::1]:0", "--journeys", 4,
+                    "--slowest", 2, "--json") as server:
+            for url in server.urls:
+                self.exchange(url, 10)
+            self.assertEqual(OK, server.stop())
+            events = [json.loads(line) for line in server.process.stdout]
+        journeys = [event["journey"] for event in events if event["event"] == "journey"]
+        self.assertEqual(2, len(journeys))
+        self.assertGreaterEqual(journeys[0]["total_ns"], journeys[1]["total_ns"])
+        for journey in journeys:
+            self.assertEqual(journey["total_ns"], sum(span["ns"] for span in journey["spans"]))
+            self.assertEqual(8, journey["reply"]["bytes"])
+            self.assertIn(journey["server"], [str(local) for local in server.urls])
+            self.assertTrue({"recv_in", "recv_out"} <= journey["request"].keys(), journey)
+            self.assertTrue({"write_in", "write_out"} <= journey["reply"].keys(), journey)
+        (followed,) = (event for event in events if event["event"] == "followed")
+        self.assertEqual((20, 5), (followed["messages"], followed["journeys"]))
+
+    def test_says_in_words_how_many_it_followed(self):
+        with Server("echo", "--on", "tcp://127.0.0.1:0", "--journeys", 1, "--slowest", 1) as server:
+            self.exchange(server.url, 3)
+            self.assertEqual(OK, server.stop())
+            said = server.process.stdout.read().decode()
+        self.assertRegex(said, r"(?s)^message \d.*\nverdict: .*\n3 messages, 3 followed\n$")
+
+    def test_only_echo_in_coroutines_can(self):
+        self.assert_complains(USAGE, "only echo", koine("serve", "discard", "--journeys", "1"))
+        self.assert_complains(USAGE, "not in a thread",
+                              koine("serve", "--journeys", "1", "--concurrency", "thread"))
 
 
 class Usage(TestCase):
