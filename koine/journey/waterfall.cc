@@ -138,7 +138,10 @@ class Waterfall {
 
   void row(const std::string& label, const std::string& time, const std::string& bar,
            const Span& span) {
-    std::string shown = padded(label, label_columns) + right(time, time_columns);
+    const std::size_t before = std::max(label.size(), label_columns);
+    const std::size_t time_room =
+        label_columns + time_columns - std::min(before, label_columns + 14);
+    std::string shown = padded(label, label_columns) + right(" " + time, time_room);
     // Long times push the bar aside rather than lose digits; the bar gives way.
     const std::size_t room = columns_ - std::min(columns_, shown.size() + 3);
     const bool is_long = spans_.total_ns != 0 && span.ns() * 3 > spans_.total_ns;

@@ -9,6 +9,7 @@
 // their hosts show.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <deque>
@@ -188,6 +189,15 @@ class Follower final : public LinkWatcher {
   /// Positions are on a circle (RFC 9293, section 3.4).
   static bool is_after(std::uint32_t a, std::uint32_t b) {
     return static_cast<std::int32_t>(a - b) > 0;
+  }
+  static bool begins_with(Bytes data, Bytes beginning) {
+    const std::size_t size = std::min(data.size(), beginning.size());
+    return std::ranges::equal(data.first(size), beginning.first(size));
+  }
+  template <class Record>
+  static void keep(std::deque<Record>& records, Record record) {
+    if (records.size() == records_max) records.pop_front();
+    records.push_back(std::move(record));
   }
   Instant world_now() const;
   static std::optional<Seen> look(Bytes frame);

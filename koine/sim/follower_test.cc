@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "koine/async/sleep.h"
+#include "koine/async/within.h"
 #include "koine/journey/export.h"
 #include "koine/journey/hops.h"
 #include "koine/journey/picture.h"
@@ -289,6 +290,152 @@ TEST(Follower, NamesTheLinkThatLostAMessageAndTheWayOfItsSecondSending) {
     expect_as_captured(journey.request, frames_in(internet.file),
                        words(static_cast<int>(journey.id) - 1, 0), "client", "server");
     expect_whole(journey);
+  }
+}
+
+/// What arrives at port 5000 goes back.
+Io<void> echo_datagrams(Network& network) {
+  auto socket = co_await attempt(network.bind(Endpoint::udp(any_v4, 5000)));
+  std::vector<std::byte> room(datagram_bytes_max);
+  for (;;) {
+    const Received received = co_await attempt(receive_from(*socket, room));
+    const Bytes data = Bytes(room).first(received.size);
+    co_await attempt(send_to(*socket, data, received.from));
+  }
+}
+
+Io<void> ask_by_datagrams(Network& network, Internet& internet, int messages, std::size_t size) {
+  auto socket = co_await attempt(network.bind(Endpoint::udp(any_v4, 0)));
+  const auto targets = co_await attempt(network.resolve("server"));
+  const Address server(targets.front(), 5000);
+  journey::Track* const track = co_await attempt(internet.world.follow(*socket, internet.recorder));
+  std::vector<std::byte> room(datagram_bytes_max);
+  for (int i = 0; i < messages; ++i) {
+    const std::string text = words(i, size);
+    auto journey = track->recorder().begin(track->connection());
+    track->send(journey, Way::there, text.size());
+    co_await attempt(send_to(*socket, as_bytes(text), server));
+    auto receiving = receive_from(*socket, room);
+    const auto answer = co_await within(1s, std::move(receiving));
+    if (answer) track->receive(journey, Way::back);
+    track->finish(journey);
+  }
+  co_return {};
+}
+
+TEST(Follower, SaysWhatTheCaptureSaysOfDatagrams) {
+  Internet internet(test_seed());
+  internet.world.capture(internet.file);
+  internet.server.run(echo_datagrams);
+  internet.client.run(
+      [&](Network& network) { return ask_by_datagrams(network, internet, 5, 100); });
+  internet.world.run();
+  EXPECT_TRUE(internet.client.finished()) << why(internet.client);
+  const auto journeys = internet.journeys();
+  ASSERT_EQ(journeys.size(), 5U);
+  for (int i = 0; i < 5; ++i) {
+    const Journey& journey = journeys[static_cast<std::size_t>(i)];
+    EXPECT_EQ(stamps_of(journey), 14) << json_line(journey);
+    EXPECT_EQ(journey.reply.bytes, 100U);
+    expect_as_captured(journey.request, frames_in(internet.file), words(i, 0), "client", "server");
+    expect_whole(journey);
+  }
+  // The first one had to ask for addresses, at the client and at routers.
+  EXPECT_GT(journeys[0].request.sched.ns, journeys[0].request.write_out.ns);
+  const auto hops = hops_of(journeys[0], Step::network_there);
+  const auto asked = std::ranges::find(hops, "asking for the next hop's address", &Hop::why);
+  ASSERT_NE(asked, hops.end());
+  EXPECT_EQ(asked->at, "a");
+}
+
+TEST(Follower, FollowsTheLastFragmentUntilTheDatagramIsWhole) {
+  Internet internet(4, {.rate = 10_Mbit, .delay = 100us},
+                    {.rate = 10_Mbit, .delay = 2ms, .mtu = 600});  // fragments are cut again
+  internet.server.run(echo_datagrams);
+  internet.client.run(
+      [&](Network& network) { return ask_by_datagrams(network, internet, 3, 4000); });
+  internet.world.run();
+  EXPECT_TRUE(internet.client.finished()) << why(internet.client);
+  ASSERT_EQ(internet.recorder.journeys(), 3U);
+  for (const Journey& journey : internet.journeys()) {
+    EXPECT_EQ(stamps_of(journey), 14) << json_line(journey);
+    EXPECT_EQ(journey.request.rx, journey.request.recv_out);
+    expect_whole(journey);
+  }
+}
+
+TEST(Follower, SaysWhereAMessageWasLostThatNeverArrived) {
+  Internet internet(2, {.rate = 10_Mbit, .delay = 100us});
+  internet.server.run(echo_datagrams);
+  internet.world.after(30ms, [&] {
+    internet.direct->towards(internet.b).set({.rate = 10_Mbit, .delay = 2ms, .loss = 1});
+  });
+  internet.client.run(
+      [&](Network& network) { return ask_by_datagrams(network, internet, 10, 2000); });
+  internet.world.run();
+  ASSERT_EQ(internet.recorder.journeys(), 10U);
+  // One; then routers miss their neighbor's hellos and go around.
+  EXPECT_EQ(
+      std::ranges::count(internet.journeys(), "lost on the link a-b (by chance), and never arrived",
+                         &Journey::verdict),
+      1);
+}
+
+TEST(Follower, KnowsOfALargeMessageWhenItsFirstBytesLeftAndWhenItWasWhole) {
+  Internet internet(8, {.rate = 100_Mbit, .delay = 100us},
+                    {.rate = 10_Mbit, .delay = 2ms, .loss = 0.02});
+  internet.run(5, 60'000);
+  ASSERT_EQ(internet.recorder.journeys(), 5U);
+  std::uint32_t pieces = 0;
+  for (const Journey& journey : internet.journeys()) {
+    const Leg& leg = journey.request;
+    EXPECT_EQ(leg.bytes, 60'000U);
+    EXPECT_GE(leg.first_snd.ns, leg.write_in.ns);
+    EXPECT_LT(leg.first_snd.ns, leg.write_in.ns + 1'000'000) << "behind an acknowledgment";
+    EXPECT_GT(leg.snd.back().ns, leg.first_snd.ns);
+    EXPECT_EQ(stamps_of(journey), 14) << json_line(journey);
+    expect_whole(journey);
+    for (const Hop& hop : leg.hops) pieces += hop.sending == 0 ? 1U : 0U;
+  }
+  EXPECT_GT(pieces, 0U) << "seed 8 loses some";
+}
+
+/// Answers one line with itself, and follows it as well.
+Io<void> echo_followed(Network& network, journey::Recorder& recorder) {
+  auto listener = co_await attempt(network.listen(Endpoint::tcp(any_v4, 4000)));
+  auto stream = co_await attempt(accept(*listener));
+  co_await attempt(stream->attach(&recorder));
+  journey::Track& track = *stream->track();
+  while (const Buffer heard = co_await attempt(receive(*stream))) {
+    auto journey = recorder.begin(track.connection());
+    track.receive(journey, Way::there);
+    co_await sleep(5ms);  // it thinks
+    track.send(journey, Way::back, heard.bytes().size());
+    co_await attempt(write_all(*stream, heard));
+    while (track.awaits(*journey)) co_await sleep(1ms);
+    track.finish(journey);
+  }
+  co_return {};
+}
+
+TEST(Follower, TellsBothEndsTheSame) {
+  Internet internet(6, {.rate = 100_Mbit, .delay = 100us, .loss = 0.02});
+  journey::Recorder at_server{{.every = 1, .keep_slowest = 1000}};
+  internet.server.run([&](Network& network) { return echo_followed(network, at_server); });
+  internet.client.run([&](Network& network) { return ask(network, &internet.recorder, 20, 100); });
+  internet.world.run();
+  EXPECT_TRUE(internet.client.finished()) << why(internet.client);
+  ASSERT_EQ(at_server.journeys(), 20U);
+  std::vector<Journey> theirs;
+  for (const auto& each : at_server.slowest()) theirs.push_back(*each);
+  std::ranges::sort(theirs, {}, &Journey::id);
+  const auto ours = internet.journeys();
+  for (std::size_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(ours[i].request.hops, theirs[i].request.hops);
+    EXPECT_EQ(ours[i].request.rx, theirs[i].request.rx);
+    EXPECT_EQ(ours[i].reply.write_in, theirs[i].reply.write_in);
+    EXPECT_EQ(ours[i].reply.sched, theirs[i].reply.sched);
+    EXPECT_EQ(spans_of(ours[i]).find(Step::program)->ns(), 5'000'000);
   }
 }
 

@@ -133,6 +133,8 @@ void Track::receive(const std::shared_ptr<Journey>& journey, Way way) {
                   .flow = last->flow,
                   .end = last->number + 1,
                   .since = follower_.now()};
+  for (const Message& each : messages_)
+    if (each.journey == journey) fill(each);
   fill(message);
   keep(std::move(message));
 }

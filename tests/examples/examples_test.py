@@ -122,6 +122,13 @@ class Examples(TestCase):
                 self.assertEqual(b"koine\n", retry.stdout.read())
             self.assertEqual(OK, retry.wait(DEADLINE))
 
+    def test_journey_shows_a_message_here_and_in_a_simulated_internet(self):
+        here, there = run("journey", "1").split("In a simulated internet")
+        self.assertIn("of 14 stamps", here)
+        self.assertIn("waited 6.76 ms in the queue of r1 towards r2", there)
+        self.assertIn("14 of 14 stamps: a simulated world's own record", there)
+        self.assertIn("Ethernet II", there)
+
     def test_ways_around_tells_how_long_each_protocol_takes(self):
         lines = run("ways_around", "1").splitlines()
         self.assertEqual(len(lines), 5, lines)
