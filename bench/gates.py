@@ -172,7 +172,7 @@ GATES = (
     Gate("idle", "≤ 400 bytes for each connection", 400, idle_bytes),
     Gate("idle", f"{IDLE_HELD:,} connections held", IDLE_HELD, idle_held, is_most=False),
     Gate("micro", "spawn ≤ 50 ns", 50, micro("SpawnAndFinish"), True, ONCE),
-    Gate("micro", "move an armed timer ≤ 30 ns", 30, micro("MoveATimerBack"), True, ONCE),
+    Gate("micro", "move an armed timer as time goes on ≤ 30 ns", 30, micro("MoveATimerBackAsTimeGoesOn"), True, ONCE),
     Gate("micro", "post ≤ 15 ns", 15, micro("ScheduleAndRun"), True, ONCE),
     Gate("compile", "≤ 0.9 s", 0.9, compiled("wall_s", 2), True, ONCE),
     Gate("compile", "≤ 200 MiB in the compiler", 200, compiled("peak_mib", 0), True, ONCE),
