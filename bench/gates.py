@@ -165,10 +165,10 @@ GATES = (
         Gate(workload, "bytes/s ≥ 1.00 × iperf3", 1.00, over(workload, "iperf3", RATE), is_most=False),
         Gate(workload, "bytes/s ≥ 0.95 × raw_bulk", 0.95, over(workload, "raw_bulk", RATE),
              is_most=False))),
-    *(gate for workload in ("journeys-1x64", "journeys-64x64") for gate in (
-        Gate(workload, "one message in 100 followed: CPU per request ≤ 1.02 × none", 1.02,
-             lambda run, _, workload=workload: ratio_in(
-                 run, workload, "koine-epoll-journeys-100", "koine-epoll", CPU), True, ONCE),)),
+    *(Gate(workload, "one message in 100 followed: CPU per request ≤ 1.02 × the switch alone", 1.02,
+           lambda run, _, workload=workload: ratio_in(
+               run, workload, "koine-epoll-journeys-100", "koine-epoll-switch", CPU), True, ONCE)
+      for workload in ("journeys-1x64", "journeys-64x64")),
     Gate("idle", "≤ 400 bytes for each connection", 400, idle_bytes),
     Gate("idle", f"{IDLE_HELD:,} connections held", IDLE_HELD, idle_held, is_most=False),
     Gate("micro", "spawn ≤ 50 ns", 50, micro("SpawnAndFinish"), True, ONCE),

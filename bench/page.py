@@ -22,9 +22,9 @@ NOTES = {
     "lines": "What is compared is whether the framework collects what a handler writes line by line.",
     "udp": "`raw_udp`: one recvfrom and one sendto for each. `raw_udp-trains`: UDP_GRO and UDP_SEGMENT.",
     "bulk-256k": "Both ends are the program of the line, as both are iperf3's. A connection for each sample.",
-    "journeys-1x64": "`-journeys-N`: a recorder follows one message in N, and at the end has told of all of "
-                     "these. With one in a million the cost is that of the switch: the kernel stamps what "
-                     "arrives, and messages are counted. `koine-epoll` follows none.",
+    "journeys-1x64": "`koine-epoll` follows no message, and `-again` is the same: the noise. `-switch`: the kernel "
+                     "stamps what arrives and messages are counted, but as good as none is followed. "
+                     "`-journeys-N`: one in N is, and at its end the server has told of all of these.",
     "idle": "Private memory of the server's process, without the kernel's.",
     "compile": "Size: linked statically to koine, dynamically to all else, without symbols.",
     "messages": "One connection, every answer compared, each side with its own client; CPU is the server "

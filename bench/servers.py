@@ -107,8 +107,8 @@ def koine_busy(multiplexer: str) -> Server:
                  workloads=("ping-pong",), needs="--busy-poll")
 
 
-def koine_journeys(every: int) -> Server:
-    return koine("epoll", "--journeys", str(every), name=f"koine-epoll-journeys-{every}",
+def koine_journeys(name: str, every: int) -> Server:
+    return koine("epoll", "--journeys", str(every), name=f"koine-epoll-{name}",
                  workloads=JOURNEYS, needs="--journeys", follows=every)
 
 
@@ -165,10 +165,11 @@ SERVERS = (
            client=("/usr/bin/iperf3", "--client", "127.0.0.1", "--port", "5201", "--length", "{size}",
                    "--bytes", "{total}", "--json")),
 
-    # A second time: the noise. And with a recorder that follows one message in so many.
+    # A second time: the noise. And with a recorder that follows as good as no message, so that what is
+    # left is the switch: the kernel stamps what arrives, and messages are counted; one in 100; all.
     Server("koine-epoll-again", koine("epoll").command, JOURNEYS),
-    koine_journeys(1_000_000),
-    koine_journeys(100),
-    koine_journeys(1),
+    koine_journeys("switch", 1_000_000),
+    koine_journeys("journeys-100", 100),
+    koine_journeys("journeys-1", 1),
 )
 NAMES = tuple(dict.fromkeys(server.name for server in SERVERS))
