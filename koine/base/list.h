@@ -2,12 +2,28 @@
 //
 // A node leaves its list when it dies, so no list ever points at the dead. A node is in one list at
 // a time; joining another takes it out of the first.
+//
+//     list -> first <-> second <-> last -> list     and first -> last
+//
+// A list is one word, because everything that can be waited for has some: the last node points back
+// to it, marked, and the first one to the last.
 #pragma once
 
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
 
 namespace koine {
+
+class ListNode;
+
+namespace detail {
+
+struct ListHead {
+  ListNode* first = nullptr;
+};
+
+}  // namespace detail
 
 /// The links. Derive from it (once) and the object can join a List.
 class ListNode {
@@ -18,50 +34,75 @@ class ListNode {
   ListNode& operator=(const ListNode&) = delete;
   ~ListNode() { leave(); }
 
-  bool listed() const { return next_ != nullptr; }
+  bool listed() const { return previous_ != nullptr; }
 
   void leave() {
-    if (next_ == nullptr) return;
-    previous_->next_ = next_;
-    next_->previous_ = previous_;
-    next_ = previous_ = nullptr;
+    if (previous_ == nullptr) return;
+    if (is_last()) {
+      if (previous_ == this) {
+        head()->first = nullptr;
+      } else {
+        head()->first->previous_ = previous_;
+        previous_->next_ = next_;
+      }
+    } else {
+      next()->previous_ = previous_;
+      if (previous_->is_last()) {  // this is the first
+        previous_->head()->first = next();
+      } else {
+        previous_->next_ = next_;
+      }
+    }
+    next_ = 0;
+    previous_ = nullptr;
   }
 
  private:
   template <class T, class Node>
   friend class List;
 
-  ListNode* next_ = nullptr;
+  static std::uintptr_t mark(const detail::ListHead& head) {
+    return reinterpret_cast<std::uintptr_t>(&head) | 1;
+  }
+  bool is_last() const { return (next_ & 1) != 0; }
+  ListNode* next() const { return reinterpret_cast<ListNode*>(next_); }
+  detail::ListHead* head() const { return reinterpret_cast<detail::ListHead*>(next_ - 1); }
+  void set_next(ListNode& node) { next_ = reinterpret_cast<std::uintptr_t>(&node); }
+
+  std::uintptr_t next_ =
+      0;  // a ListNode, or, in the last one, the ListHead with the lowest bit set
   ListNode* previous_ = nullptr;
 };
 
 template <class T, class Node = ListNode>
 class List {
  public:
-  List() { end_.next_ = end_.previous_ = &end_; }
+  List() = default;
   List(const List&) = delete;
   List& operator=(const List&) = delete;
-  ~List() {
-    clear();
-    end_.next_ = end_.previous_ = nullptr;
-  }
+  ~List() { clear(); }
 
-  bool empty() const { return end_.next_ == &end_; }
+  bool empty() const { return head_.first == nullptr; }
 
   /// Puts `node` last. Asks nothing of T, so T may be incomplete.
   void push_back(Node& joining) {
     ListNode& node = joining;
     node.leave();
-    node.previous_ = end_.previous_;
-    node.next_ = &end_;
-    end_.previous_->next_ = &node;
-    end_.previous_ = &node;
+    node.next_ = ListNode::mark(head_);
+    if (head_.first == nullptr) {
+      head_.first = node.previous_ = &node;
+      return;
+    }
+    ListNode& last = *head_.first->previous_;
+    node.previous_ = &last;
+    last.set_next(node);
+    head_.first->previous_ = &node;
   }
 
   /// The list must not be empty.
   T& front() {
     assert(!empty());
-    return of(*end_.next_);
+    return of(*head_.first);
   }
 
   /// Takes the first one out; the list must not be empty.
@@ -74,31 +115,40 @@ class List {
   /// Takes over all nodes of `other`, in order, behind our own.
   void splice(List& other) {
     if (other.empty()) return;
-    ListNode* first = other.end_.next_;
-    ListNode* last = other.end_.previous_;
-    other.end_.next_ = other.end_.previous_ = &other.end_;
-    first->previous_ = end_.previous_;
-    end_.previous_->next_ = first;
-    last->next_ = &end_;
-    end_.previous_ = last;
+    ListNode* first = other.head_.first;
+    ListNode* last = first->previous_;
+    other.head_.first = nullptr;
+    last->next_ = ListNode::mark(head_);
+    if (head_.first == nullptr) {
+      head_.first = first;
+      return;
+    }
+    ListNode* ours = head_.first->previous_;
+    ours->set_next(*first);
+    first->previous_ = ours;
+    head_.first->previous_ = last;
   }
 
   /// Takes all nodes out; they are not destroyed.
   void clear() {
-    while (!empty()) end_.next_->leave();
+    while (!empty()) head_.first->leave();
   }
 
   /// Calls `visit` for each node in order; it may not change the list.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (ListNode* node = end_.next_; node != &end_; node = node->next_) visit(of(*node));
+    for_each_while([&](T& node) {
+      visit(node);
+      return true;
+    });
   }
 
   /// The same until `visit` answers false; true if it never did.
   template <class Visit>
   bool for_each_while(Visit&& visit) const {
-    for (ListNode* node = end_.next_; node != &end_; node = node->next_) {
+    for (ListNode* node = head_.first; node != nullptr;) {
       if (!visit(of(*node))) return false;
+      node = node->is_last() ? nullptr : node->next();
     }
     return true;
   }
@@ -106,7 +156,7 @@ class List {
  private:
   static T& of(ListNode& node) { return static_cast<T&>(static_cast<Node&>(node)); }
 
-  ListNode end_;
+  detail::ListHead head_;
 };
 
 }  // namespace koine
