@@ -10,10 +10,14 @@
 // coroutine frame of their own.
 #pragma once
 
+#include <cassert>
 #include <concepts>
 #include <coroutine>
+#include <cstdint>
+#include <new>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "koine/base/error.h"
@@ -151,11 +155,97 @@ inline constexpr bool is_result = false;
 template <class T>
 inline constexpr bool is_result<Result<T>> = true;
 
-/// An operation that can fail: it can show its error before it is taken.
+/// An operation that can fail: it can show its error before it is taken. There is none until it is
+/// over.
 template <class Op>
 concept FallibleOperation = Operation<Op> && is_result<AnswerOf<Op>> && requires(Op& op) {
   { op.error() } -> std::same_as<Error*>;
 };
+
+namespace detail {
+
+struct Nothing {};
+
+/// How something ended: a value, an error or what was thrown; `Before` in the same memory as long
+/// as it has not. What waits exists by the ten thousand, so this is smaller than its parts.
+template <class T, class Before, class Thrown = Nothing>
+class Outcome {
+ public:
+  Outcome() noexcept { ::new (static_cast<void*>(&before_)) Before(); }
+  Outcome(const Outcome&) = delete;
+  Outcome& operator=(const Outcome&) = delete;
+  ~Outcome() { clear(); }
+
+  bool is_open() const { return held_ == Held::before; }
+  Before& before() {
+    assert(is_open());
+    return before_;
+  }
+  const Before& before() const {
+    assert(is_open());
+    return before_;
+  }
+
+  template <class... Arguments>
+  void put_value(Arguments&&... arguments) {
+    ::new (static_cast<void*>(&value_)) Value(std::forward<Arguments>(arguments)...);
+    held_ = Held::value;
+  }
+  void put(Result<T> result) {
+    if (!result) {
+      ::new (static_cast<void*>(&error_)) Error(std::move(result.error()));
+      held_ = Held::error;
+    } else if constexpr (std::is_void_v<T>) {
+      put_value();
+    } else {
+      put_value(*std::move(result));
+    }
+  }
+  /// Instead of an answer that was there already, too.
+  void put_thrown(Thrown thrown) noexcept {
+    clear();
+    ::new (static_cast<void*>(&thrown_)) Thrown(std::move(thrown));
+    held_ = Held::thrown;
+  }
+
+  bool has_thrown() const { return held_ == Held::thrown; }
+  const Thrown& thrown() const { return thrown_; }
+  Error* error() { return held_ == Held::error ? &error_ : nullptr; }
+  std::add_rvalue_reference_t<T> value() {
+    assert(held_ == Held::value && "it is not over");
+    if constexpr (!std::is_void_v<T>) return std::move(value_);
+  }
+  Result<T> result() {
+    if (held_ == Held::error) return std::unexpected(std::move(error_));
+    assert(held_ == Held::value && "it is not over");
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return std::move(value_);
+    }
+  }
+
+ private:
+  using Value = std::conditional_t<std::is_void_v<T>, Nothing, T>;
+  enum class Held : std::uint8_t { before, value, error, thrown };
+  static_assert(std::is_trivially_destructible_v<Before>);
+
+  void clear() noexcept {
+    if (held_ == Held::value) value_.~Value();
+    if (held_ == Held::error) error_.~Error();
+    if (held_ == Held::thrown) thrown_.~Thrown();
+  }
+
+  union {
+    Before before_;
+    Value value_;
+    Error error_;
+    Thrown thrown_;
+  };
+  Held held_ = Held::before;
+};
+
+}  // namespace detail
 
 class PromiseBase;
 

@@ -182,12 +182,17 @@ class [[nodiscard]] Join final : public Trying<Join, void> {
   }
 
   bool threw() const noexcept { return scope_.thrown_ != nullptr; }
-  Result<void>&& take() {
-    if (scope_.thrown_) std::rethrow_exception(std::exchange(scope_.thrown_, nullptr));
+  Result<void> take() {
+    rethrow();
     return Trying::take();
   }
+  void value() { rethrow(); }
 
  private:
+  void rethrow() {
+    if (scope_.thrown_) std::rethrow_exception(std::exchange(scope_.thrown_, nullptr));
+  }
+
   Scope& scope_;
 };
 

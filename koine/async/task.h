@@ -48,7 +48,7 @@ class Lent {
 
 }  // namespace detail
 
-/// What all coroutines of koine carry: who continues, and what they wait for.
+/// What all coroutines of koine carry.
 class PromiseBase : public Awaited {
  public:
   static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
@@ -58,29 +58,14 @@ class PromiseBase : public Awaited {
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
 
-  /// Notes the place of each co_await; it costs a store, and a stuck program can tell where it is.
-  template <class Awaitable>
-  detail::Lent<Awaitable> await_transform(
-      Awaitable&& awaitable,
-      std::source_location where = std::source_location::current()) noexcept {
-    where_ = where;
-    return static_cast<detail::Lent<Awaitable>>(awaitable);
-  }
-
-  void awaits(const Awaited* what) noexcept { awaiting_ = what; }
   void completes(Completion completion) noexcept { completion_ = completion; }
   Completion completion() const noexcept { return completion_; }
-
-  const Awaited* inner() const override { return awaiting_; }
-  std::source_location where() const override { return where_; }
 
  protected:
   ~PromiseBase() = default;
 
  private:
   Completion completion_;
-  const Awaited* awaiting_ = nullptr;
-  std::source_location where_;
 };
 
 template <class T>
@@ -119,6 +104,12 @@ class [[nodiscard]] Task : public CoAwait<Task<T>> {
   }
   bool threw() const noexcept { return frame_.promise().threw(); }
   const Awaited* awaited() const noexcept { return frame_ ? &frame_.promise() : nullptr; }
+  /// The error of the task whose awaited() this is.
+  static Error* error_of(const Awaited& awaited) noexcept
+    requires is_result<T>
+  {
+    return const_cast<Promise&>(static_cast<const Promise&>(awaited)).error();
+  }
 
  private:
   friend class Promise;
@@ -142,75 +133,86 @@ struct FinalAwait {
   void await_resume() const noexcept {}
 };
 
-/// The part of a promise that holds the answer, until it is taken, or what was thrown instead.
 template <class T>
-class Holds {
- public:
-  Holds() noexcept {}
-  Holds(const Holds&) = delete;
-  Holds& operator=(const Holds&) = delete;
-  ~Holds() { clear(); }
+struct ValueOfTask {
+  using Type = T;
+};
+template <class V>
+struct ValueOfTask<Result<V>> {
+  using Type = V;
+};
 
-  template <class U = T>
-    requires std::constructible_from<T, U&&>
-  void return_value(U&& answer) {
-    std::construct_at(&answer_, std::forward<U>(answer));
-    held_ = Held::answer;
+/// The part of a promise that holds what the coroutine waits for; then the answer, until it is
+/// taken, or what was thrown instead.
+template <class T>
+class Holds : public PromiseBase {
+ public:
+  /// Notes the place of each co_await; it costs a store, and a stuck program can tell where it is.
+  template <class Awaitable>
+  detail::Lent<Awaitable> await_transform(
+      Awaitable&& awaitable,
+      std::source_location where = std::source_location::current()) noexcept {
+    outcome_.before().where = where;
+    return static_cast<detail::Lent<Awaitable>>(awaitable);
+  }
+
+  void awaits(const Awaited* what) noexcept { outcome_.before().awaited = what; }
+  const Awaited* inner() const override {
+    return outcome_.is_open() ? outcome_.before().awaited : nullptr;
+  }
+  std::source_location where() const override {
+    return outcome_.is_open() ? outcome_.before().where : std::source_location();
   }
 
   T take() {
-    if (threw()) std::rethrow_exception(thrown_);
-    assert(held_ == Held::answer && "the task is not over");
-    return std::move(answer_);
+    if (threw()) std::rethrow_exception(outcome_.thrown());
+    if constexpr (is_result<T>) {
+      return outcome_.result();
+    } else {
+      return static_cast<T>(outcome_.value());
+    }
   }
-
   Error* error() noexcept
     requires is_result<T>
   {
-    return held_ == Held::answer && !answer_.has_value() ? &answer_.error() : nullptr;
+    return outcome_.error();
   }
+  void unhandled_exception() noexcept { outcome_.put_thrown(std::current_exception()); }
+  bool threw() const noexcept { return outcome_.has_thrown(); }
 
-  void unhandled_exception() noexcept {
-    clear();  // a destructor may have thrown after the answer was given
-    std::construct_at(&thrown_, std::current_exception());
-    held_ = Held::exception;
-  }
-  bool threw() const noexcept { return held_ == Held::exception; }
+ protected:
+  ~Holds() = default;
 
- private:
-  enum class Held : std::uint8_t { nothing, answer, exception };
-
-  void clear() noexcept {
-    if (held_ == Held::answer) std::destroy_at(&answer_);
-    if (held_ == Held::exception) std::destroy_at(&thrown_);
-    held_ = Held::nothing;
-  }
-
-  union {
-    T answer_;
-    std::exception_ptr thrown_;
+  struct Waiting {
+    const Awaited* awaited = nullptr;
+    std::source_location where;
   };
-  Held held_ = Held::nothing;
+  Outcome<typename ValueOfTask<T>::Type, Waiting, std::exception_ptr> outcome_;
 };
 
-template <>
-class Holds<void> {
+template <class T>
+class Returns : public Holds<T> {
  public:
-  void return_void() noexcept {}
-  void take() {
-    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+  template <class U = T>
+    requires std::constructible_from<T, U&&>
+  void return_value(U&& answer) {
+    if constexpr (is_result<T>) {
+      this->outcome_.put(T(std::forward<U>(answer)));
+    } else {
+      this->outcome_.put_value(std::forward<U>(answer));
+    }
   }
-  void unhandled_exception() noexcept { thrown_ = std::current_exception(); }
-  bool threw() const noexcept { return thrown_ != nullptr; }
-
- private:
-  std::exception_ptr thrown_;
+};
+template <>
+class Returns<void> : public Holds<void> {
+ public:
+  void return_void() noexcept { outcome_.put_value(); }
 };
 
 }  // namespace detail
 
 template <class T>
-class Task<T>::Promise final : public PromiseBase, public detail::Holds<T> {
+class Task<T>::Promise final : public detail::Returns<T> {
  public:
   Task get_return_object() { return Task(std::coroutine_handle<Promise>::from_promise(*this)); }
   detail::FinalAwait final_suspend() const noexcept { return {}; }
@@ -229,42 +231,52 @@ class [[nodiscard]] Attempt {
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
-  bool await_ready() {
-    over_ = op_.ready();
-    return over_ && op_.error() == nullptr;
-  }
+  bool await_ready() { return op_.ready() && op_.error() == nullptr; }
 
   template <class Promise>
   detail::Transfer await_suspend(std::coroutine_handle<Promise> caller) {
     static_assert(
         requires { caller.promise().error(); },
         "attempt() needs a coroutine that returns Io<...>: it leaves with the error");
-    promise_ = &caller.promise();
-    if (over_) return detail::transfer(next<Promise>(this));
-    caller.promise().awaits(op_.awaited());
-    return detail::transfer(op_.start({&Attempt::next<Promise>, this}));
+    Promise& promise = caller.promise();
+    if (Error* error = op_.error()) return detail::transfer(leave(promise, *error));
+    promise.awaits(op_.awaited());
+    return detail::transfer(op_.start({&Attempt::next<Promise>, &promise}));
   }
 
-  auto await_resume() {
-    auto&& answer = op_.take();
-    if constexpr (!std::is_void_v<typename AnswerOf<Op>::value_type>) return std::move(*answer);
+  typename AnswerOf<Op>::value_type await_resume() {
+    if constexpr (requires { op_.value(); }) {
+      return op_.value();  // without a whole answer on the way, for which the frame would have room
+    } else {
+      auto&& answer = op_.take();
+      if constexpr (!std::is_void_v<typename AnswerOf<Op>::value_type>) return std::move(*answer);
+    }
   }
 
  private:
+  // Finds the operation from what the promise notes of it: there is one of these in each frame.
   template <class Promise>
   static std::coroutine_handle<> next(void* who) noexcept {
-    auto& attempt = *static_cast<Attempt*>(who);
-    auto& promise = *static_cast<Promise*>(attempt.promise_);
+    auto& promise = *static_cast<Promise*>(who);
+    Error* error = error_of(*promise.inner());
     promise.awaits(nullptr);
-    Error* error = attempt.op_.error();
     if (error == nullptr) return std::coroutine_handle<Promise>::from_promise(promise);
-    promise.return_value(std::unexpected(std::move(*error)));
+    return leave(promise, *error);
+  }
+  template <class Promise>
+  static std::coroutine_handle<> leave(Promise& promise, Error& error) {
+    promise.return_value(std::unexpected(std::move(error)));
     return promise.completion()();
+  }
+  static Error* error_of(const Awaited& awaited) {
+    if constexpr (requires { Op::error_of(awaited); }) {
+      return Op::error_of(awaited);
+    } else {
+      return const_cast<Op&>(static_cast<const Op&>(awaited)).error();
+    }
   }
 
   Op& op_;
-  void* promise_ = nullptr;
-  bool over_ = false;
 };
 
 template <class Op>

@@ -2,7 +2,8 @@
 // trying again may help.
 #pragma once
 
-#include <optional>
+#include <cassert>
+#include <utility>
 
 #include "koine/async/loop.h"
 #include "koine/async/operation.h"
@@ -44,18 +45,22 @@ class Trying : public Runnable, public CoAwait<Op> {
   }
 
   std::coroutine_handle<> start(Completion completion) {
-    completion_ = completion;
+    outcome_.before() = completion;
     wait();
     return std::noop_coroutine();
   }
 
-  Result<T>&& take() { return std::move(answer_); }
-  Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
+  Result<T> take() { return outcome_.result(); }
+  Error* error() noexcept { return outcome_.error(); }
+  /// What take() answers with if there is no error: for attempt(). Whoever overrides one of the two
+  /// overrides both.
+  std::add_rvalue_reference_t<T> value() { return outcome_.value(); }
   const Awaited* awaited() const noexcept { return this; }
 
   void run() final {
+    const Completion completion = outcome_.before();
     if (once()) {
-      completion_().resume();
+      completion().resume();
     } else {
       wait();
     }
@@ -63,13 +68,18 @@ class Trying : public Runnable, public CoAwait<Op> {
 
  protected:
   Trying() = default;
-  Trying(Trying&&) = default;
+  /// Only what was not yet asked whether it is ready may move.
+  Trying(Trying&& other) noexcept : Runnable(std::move(other)), CoAwait<Op>(other) {
+    assert(!other.starved_ && other.outcome_.is_open() && !other.listed());
+  }
   ~Trying() = default;
 
  private:
-  bool once() {
-    answer_ = self().attempt_once();
-    return answer_.has_value() || answer_.error() != Fault::would_block;
+  [[gnu::noinline]] bool once() {
+    Result<T> answer = self().attempt_once();
+    if (!answer && answer.error() == Fault::would_block) return false;
+    outcome_.put(std::move(answer));
+    return true;
   }
   void wait() {
     if (starved_) {
@@ -81,8 +91,7 @@ class Trying : public Runnable, public CoAwait<Op> {
   }
   Op& self() { return static_cast<Op&>(*this); }
 
-  Result<T> answer_{std::unexpect, Fault::would_block};
-  Completion completion_;
+  [[no_unique_address]] detail::Outcome<T, Completion> outcome_;  // before: who continues
   bool starved_ = false;
 };
 

@@ -83,7 +83,10 @@ class [[nodiscard]] Call final : public AnyCall, public CoAwait<Call<T>> {
   Call(Call&&) = default;
 
   Result<T>&& take() { return std::move(answer_); }
-  Error* error() noexcept { return answer_.has_value() ? nullptr : &answer_.error(); }
+  Error* error() noexcept {
+    return answer_.has_value() || answer_.error() == Fault::would_block ? nullptr
+                                                                        : &answer_.error();
+  }
 
  private:
   Result<void> keep(const Payload& answer) override {
@@ -98,7 +101,7 @@ class [[nodiscard]] Call final : public AnyCall, public CoAwait<Call<T>> {
   }
   void fail_with(Error error) override { answer_ = std::unexpected(std::move(error)); }
 
-  Result<T> answer_{std::unexpect, Fault::would_block};
+  Result<T> answer_{std::unexpect, Fault::would_block};  // until it is over
 };
 
 }  // namespace koine::rsocket
