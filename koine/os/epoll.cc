@@ -29,7 +29,7 @@ class Epoll final : public Multiplexer {
   Result<void> add(Watcher& watcher) override {
     watchers_.add(watcher);
     epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                      .data = {.u64 = watcher.token.packed()}};
+                      .data = {.u64 = watchers_.token_of(watcher).packed()}};
     if (sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, watcher.fd, &event) == 0) return {};
     const int error = errno;
     watchers_.remove(watcher);

@@ -77,8 +77,8 @@ class IoUring final : public Multiplexer {
   }
 
   void remove(Watcher& watcher) override {
+    const std::uint64_t token = watchers_.token_of(watcher).packed();
     watchers_.remove(watcher);
-    const std::uint64_t token = watcher.token.packed();
     io_uring_sqe* request = next_request();
     if (request == nullptr) return;
     io_uring_prep_cancel64(request, token, 0);
@@ -178,7 +178,7 @@ class IoUring final : public Multiplexer {
     io_uring_sqe* request = next_request();
     if (request == nullptr) return fail(Fault::exhausted, "watch");
     io_uring_prep_poll_multishot(request, watcher.fd, POLLIN | POLLOUT | POLLRDHUP);
-    request->user_data = watcher.token.packed();
+    request->user_data = watchers_.token_of(watcher).packed();
     return {};
   }
 

@@ -15,14 +15,14 @@ void Multiplexer::Watchers::add(Watcher& watcher) {
     free_.pop_back();
   }
   slots_[slot].watcher = &watcher;
-  watcher.token = {slot, slots_[slot].generation};
+  watcher.slot = slot;
 }
 
 void Multiplexer::Watchers::remove(Watcher& watcher) {
-  Slot& slot = slots_[watcher.token.slot];
+  Slot& slot = slots_[watcher.slot];
   slot.watcher = nullptr;
   ++slot.generation;
-  free_.push_back(watcher.token.slot);
+  free_.push_back(watcher.slot);
 }
 
 Watcher* Multiplexer::Watchers::find(Token token) const {

@@ -47,6 +47,9 @@ class Multiplexer {
    public:
     void add(Watcher& watcher);
     void remove(Watcher& watcher);
+    Token token_of(const Watcher& watcher) const {
+      return {watcher.slot, slots_[watcher.slot].generation};
+    }
     /// Null if it was removed.
     Watcher* find(Token token) const;
     std::size_t slots() const { return slots_.size(); }

@@ -44,7 +44,7 @@ class Poll final : public Multiplexer {
       // Errors are always reported: who waits for nothing else asks for nothing.
       if (events == 0 && !watcher->wants_reports()) continue;
       set_.push_back({watcher->fd, static_cast<short>(events), 0});
-      tokens_.push_back(watcher->token);
+      tokens_.push_back(watchers_.token_of(*watcher));
     }
     timespec limit{};
     if (timeout) limit = timespec_of(std::max(*timeout, Duration::zero()));

@@ -46,7 +46,7 @@ class Select final : public Multiplexer {
       if (writes) FD_SET(watcher->fd, &out);
       if (!reads && !writes) continue;
       highest = std::max(highest, watcher->fd);
-      asked_.push_back({watcher->token, watcher->fd});
+      asked_.push_back({watchers_.token_of(*watcher), watcher->fd});
     }
     timespec limit{};
     if (timeout) limit = timespec_of(std::max(*timeout, Duration::zero()));

@@ -16,6 +16,9 @@ namespace {
 /// Pieces at least this large are sent at once rather than copied and sent at the end of the turn.
 constexpr std::size_t direct_bytes_min = std::size_t{16} << 10;
 
+// One word more costs two (see frame_pool.h), times the connections.
+static_assert(sizeof(SocketStream) <= 88);
+
 }  // namespace
 
 Outbox::Outbox(Outbox&& other) noexcept
@@ -77,30 +80,32 @@ Result<std::unique_ptr<Stream>> SocketStream::make(Reactor& reactor, Fd fd, Tran
   std::unique_ptr<SocketStream> stream(
       new SocketStream(reactor, std::move(fd), transport, std::move(peer)));
   if (auto watched = reactor.watch(stream->watcher_); !watched) {
-    close_with_reset(std::move(stream->fd_));
+    close_with_reset(stream->take_fd());
     return std::unexpected(std::move(watched.error()));
   }
   return stream;
 }
 
 SocketStream::SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer)
-    : reactor_(reactor), fd_(std::move(fd)), transport_(transport), peer_(std::move(peer)) {
-  watcher_.fd = fd_.get();
+    : reactor_(reactor), transport_(transport), peer_(std::move(peer)) {
+  watcher_.fd = fd.release();
   watcher_.presume(writable_news);
 }
 
 SocketStream::~SocketStream() {
-  if (!fd_) return;
-  if (!outbox_.empty() && error_ == 0 && watcher_.can_write()) run();
+  if (!is_open()) return;
+  if (sender_ && watcher_.can_write()) send_collected();
   detach();
   reactor_.unwatch(watcher_);
-  reactor_.unsent_bytes -= outbox_.size();
+  reactor_.unsent_bytes -= unsent();
   if (error_ != 0 || read_error_ != 0) {
     // Something was not sent, or not read. If the connection lives, its peer must not take this for
     // a good end.
-    close_with_reset(std::move(fd_));
-  } else if (!outbox_.empty() || close_would_lose()) {
-    linger(reactor_, std::move(fd_), std::move(outbox_));
+    close_with_reset(take_fd());
+  } else if (sender_ || close_would_lose()) {
+    linger(reactor_, take_fd(), sender_ ? std::move(sender_->outbox) : Outbox());
+  } else {
+    const Fd closing = take_fd();
   }
 }
 
@@ -109,14 +114,14 @@ SocketStream::~SocketStream() {
 bool SocketStream::close_would_lose() const {
   if (peer_finished_) return false;
   std::byte first;
-  if (sys::recv(fd_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return true;
-  return transport_ == Transport::tcp && sys::unacknowledged(fd_.get()) > 0;
+  if (sys::recv(watcher_.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return true;
+  return transport_ == Transport::tcp && sys::unacknowledged(watcher_.fd) > 0;
 }
 
 /// The error in errno, or that the stream is closed.
 std::unexpected<Error> SocketStream::failed(const char* operation) const {
   const int error = errno;
-  if (!fd_) return std::unexpected(Error(Fault::closed, operation, name()));
+  if (!is_open()) return std::unexpected(Error(Fault::closed, operation, name()));
   return std::unexpected(system_error(operation, name(), error));
 }
 
@@ -125,7 +130,7 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
   into = into.first(allowed(Call::recv, into.size()));
   for (;;) {
     const ssize_t count =
-        track_ ? receive_tracked(into) : sys::recv(fd_.get(), into.data(), into.size(), 0);
+        track_ ? receive_tracked(into) : sys::recv(watcher_.fd, into.data(), into.size(), 0);
     if (count >= 0) {
       if (count == 0) {
         if (!peer_finished_ && broken() != 0) {
@@ -146,7 +151,7 @@ Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
     }
     // What was there is read; whoever waited for more on a connection that cannot send would wait
     // for an answer to words that were never heard.
-    if (errno != EAGAIN) read_error_ = static_cast<std::int16_t>(errno);
+    if (errno != EAGAIN) read_error_ = static_cast<std::uint8_t>(errno);
     errno = broken();
     return failed("read");
   }
@@ -165,7 +170,7 @@ ssize_t SocketStream::receive_tracked(MutableBytes into) {
   message.msg_iovlen = 1;
   track_->give_room(message, room);
   const std::int64_t asking_since_ns = track_->asking_since();
-  const ssize_t count = sys::recvmsg(fd_.get(), &message, 0);
+  const ssize_t count = sys::recvmsg(watcher_.fd, &message, 0);
   if (count > 0) track_->arrived(message, asking_since_ns);
   return count;
 }
@@ -180,12 +185,12 @@ int SocketStream::broken() const {
 
 Result<std::size_t> SocketStream::read_now(MutableBytes into) {
   assert(!into.empty());
-  if (!fd_) return failed("read");
+  if (!is_open()) return failed("read");
   return receive_into(into);
 }
 
 Result<Buffer> SocketStream::receive_now() {
-  if (!fd_) return failed("read");
+  if (!is_open()) return failed("read");
   if (!watcher_.can_read()) return nothing_yet();
   std::byte* block = reactor_.blocks().take();
   const auto count = receive_into({block, BlockPool::block_bytes});
@@ -201,7 +206,7 @@ std::size_t SocketStream::send_some(Bytes from) {
   for (;;) {
     const ssize_t count =
         track_ ? send_tracked(from)
-               : sys::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+               : sys::send(watcher_.fd, from.data(), from.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count >= 0) {
       if (static_cast<std::size_t>(count) < from.size()) watcher_.filled();
       return static_cast<std::size_t>(count);
@@ -226,8 +231,8 @@ ssize_t SocketStream::send_tracked(Bytes from) {
   message.msg_iovlen = 1;
   const bool asked = track_->ask(message, room, from.size());
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-  const ssize_t count = asked ? sys::sendmsg(fd_.get(), &message, flags | MSG_EOR)
-                              : sys::send(fd_.get(), from.data(), from.size(), flags);
+  const ssize_t count = asked ? sys::sendmsg(watcher_.fd, &message, flags | MSG_EOR)
+                              : sys::send(watcher_.fd, from.data(), from.size(), flags);
   if (count > 0) track_->sent(static_cast<std::size_t>(count), asked);
   return count;
 }
@@ -235,7 +240,7 @@ ssize_t SocketStream::send_tracked(Bytes from) {
 /// Sends the outbox and as much of `from` as goes with it, in one call: how much of `from`.
 Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
   if (track_ && track_->marked()) return send_behind_outbox(from);
-  const Bytes first = outbox_.rest();
+  const Bytes first = sender_->outbox.rest();
   const std::size_t bytes = allowed(Call::sendmsg, first.size() + from.size());
   const std::size_t bytes_of_first = std::min(bytes, first.size());
   iovec pieces[2] = {{const_cast<std::byte*>(first.data()), bytes_of_first},
@@ -244,7 +249,7 @@ Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
   message.msg_iov = pieces;
   message.msg_iovlen = 2;
   for (;;) {
-    const ssize_t sent = sys::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = sys::sendmsg(watcher_.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {
       watcher_.filled();
@@ -259,21 +264,19 @@ Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
     if (track_) track_->sent(count, false);
     if (count < bytes) watcher_.filled();
     const std::size_t of_outbox = std::min(count, first.size());
-    outbox_.consume(of_outbox);
-    reactor_.unsent_bytes -= of_outbox;
+    collected_was_sent(of_outbox);
     return count - of_outbox;
   }
 }
 
 /// The same in more than one call, so that each ends where a followed message does.
 Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
-  while (!outbox_.empty() && watcher_.can_write()) {
-    const std::size_t sent = send_some(outbox_.rest());
+  while (sender_ && watcher_.can_write()) {
+    const std::size_t sent = send_some(sender_->outbox.rest());
     if (error_ != 0) break;
-    outbox_.consume(sent);
-    reactor_.unsent_bytes -= sent;
+    collected_was_sent(sent);
   }
-  const std::size_t sent = outbox_.empty() && watcher_.can_write() ? send_some(from) : 0;
+  const std::size_t sent = !sender_ && watcher_.can_write() ? send_some(from) : 0;
   if (error_ == 0) return sent;
   errno = error_;
   return failed("write");
@@ -281,16 +284,16 @@ Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
 
 Result<std::size_t> SocketStream::write_now(Bytes from) {
   assert(!from.empty());
-  if (!fd_) return failed("write");
+  if (!is_open()) return failed("write");
   if (finishing_) return std::unexpected(Error(Fault::closed, "write", name()));
   if (error_ != 0) {
     errno = error_;
     return failed("write");
   }
-  if (outbox_.size() + from.size() > Outbox::bytes_max || from.size() >= direct_bytes_min) {
+  if (unsent() + from.size() > Outbox::bytes_max || from.size() >= direct_bytes_min) {
     std::size_t sent = 0;
     if (watcher_.can_write()) {
-      if (outbox_.empty()) {
+      if (!sender_) {
         sent = send_some(from);
         if (error_ != 0) {
           errno = error_;
@@ -302,17 +305,18 @@ Result<std::size_t> SocketStream::write_now(Bytes from) {
         sent = *with_outbox;
       }
       if (sent != 0) {
-        if (!outbox_.empty()) send_later();
+        if (sender_) send_later();
         return sent;
       }
     }
     if (!watcher_.can_write()) {
       // The kernel takes no more. Nothing may wait unsent without being watched.
-      if (!outbox_.empty()) send_later();
+      if (sender_) send_later();
       return fail(Fault::would_block);
     }
   }
-  const std::size_t taken = outbox_.append(from, reactor_.blocks());
+  if (!sender_) sender_.reset(new Sender(*this));
+  const std::size_t taken = sender_->outbox.append(from, reactor_.blocks());
   reactor_.unsent_bytes += taken;
   if (taken == 0) return fail(Fault::would_block);
   send_later();
@@ -321,67 +325,74 @@ Result<std::size_t> SocketStream::write_now(Bytes from) {
 
 /// At the end of the turn, or when the kernel takes more.
 void SocketStream::send_later() {
-  if (listed()) return;
+  if (sender_->listed()) return;
   if (watcher_.can_write()) {
-    reactor_.loop().at_end_of_turn(*this);
+    reactor_.loop().at_end_of_turn(*sender_);
   } else {
-    watcher_.writers.join(*this);
+    watcher_.writers.join(*sender_);
   }
 }
 
-void SocketStream::run() {
-  if (!fd_ || error_ != 0) return;
-  while (!outbox_.empty() && watcher_.can_write()) {
-    const std::size_t sent = send_some(outbox_.rest());
+void SocketStream::send_collected() {
+  while (sender_ && watcher_.can_write()) {
+    const std::size_t sent = send_some(sender_->outbox.rest());
     if (error_ != 0) return;
-    outbox_.consume(sent);
-    reactor_.unsent_bytes -= sent;
+    collected_was_sent(sent);
   }
-  if (outbox_.empty()) {
-    sent_everything();
+  if (!sender_) {
+    finish_now();
   } else {
-    outbox_.shrink();
+    sender_->outbox.shrink();
     send_later();
   }
 }
 
-void SocketStream::sent_everything() {
-  leave();
+void SocketStream::collected_was_sent(std::size_t bytes) {
+  reactor_.unsent_bytes -= bytes;
+  sender_->outbox.consume(bytes);
+  if (sender_->outbox.empty()) sender_.reset();
+}
+
+void SocketStream::drop_collected() {
+  reactor_.unsent_bytes -= unsent();
+  sender_.reset();
+}
+
+/// Everything was sent.
+void SocketStream::finish_now() {
   if (finishing_ && !finished_) {
     finished_ = true;
-    if (sys::shutdown(fd_.get(), SHUT_WR) != 0) broke(errno);
+    if (sys::shutdown(watcher_.fd, SHUT_WR) != 0) broke(errno);
   }
 }
 
 /// Sending failed: the next write says so, the next read that finds nothing, and who waits is woken
 /// to hear it.
 void SocketStream::broke(int error) {
-  error_ = static_cast<std::int16_t>(error);
+  error_ = static_cast<std::uint8_t>(error);
   if (track_) track_->hung_up();
-  leave();
-  reactor_.unsent_bytes -= outbox_.size();
-  outbox_.consume(outbox_.size());
+  drop_collected();
   watcher_.presume(readable_news);
   watcher_.readers.wake_all(reactor_.loop());
   watcher_.writers.wake_all(reactor_.loop());
 }
 
 Result<void> SocketStream::flush_now() {
-  if (!fd_) return failed("flush");
-  if (!outbox_.empty() && watcher_.can_write()) run();
+  if (!is_open()) return failed("flush");
+  if (sender_ && watcher_.can_write()) send_collected();
   if (error_ != 0) {
     errno = error_;
     return failed("flush");
   }
-  if (outbox_.empty()) return {};
+  if (!sender_) return {};
   return fail(Fault::would_block);
 }
 
 Result<void> SocketStream::finish() {
-  if (!fd_) return failed("finish");
+  if (!is_open()) return failed("finish");
   finishing_ = true;
-  if (!outbox_.empty() && watcher_.can_write()) run();
-  if (outbox_.empty() && error_ == 0) sent_everything();
+  if (sender_ && watcher_.can_write()) send_collected();
+  if (!sender_ && error_ == 0) finish_now();
   if (error_ != 0) {
     errno = error_;
     return failed("finish");
@@ -392,8 +403,8 @@ Result<void> SocketStream::finish() {
 Result<void> SocketStream::attach(journey::Recorder* recorder) {
   detach();
   if (recorder == nullptr) return {};
-  if (!fd_) return failed("follow");
-  track_ = std::make_unique<Track>(reactor_, *recorder, fd_.get(), transport_, this);
+  if (!is_open()) return failed("follow");
+  track_ = std::make_unique<Track>(reactor_, *recorder, watcher_.fd, Transport(transport_), this);
   // Only then is there an error queue: a Unix socket gives what has arrived instead.
   if (track_->timestamping().sending) watcher_.error_queue = track_.get();
   journey::Connection& connection = track_->connection();
@@ -409,32 +420,28 @@ void SocketStream::detach() {
   if (!track_) return;
   watcher_.error_queue = nullptr;
   track_.reset();
-  if (fd_) disable_timestamping(fd_.get());
+  if (is_open()) disable_timestamping(watcher_.fd);
 }
 
 void SocketStream::abort() {
-  if (!fd_) return;
+  if (!is_open()) return;
   detach();
-  leave();
-  reactor_.unsent_bytes -= outbox_.size();
-  outbox_.consume(outbox_.size());
+  drop_collected();
   reactor_.unwatch(watcher_);
-  close_with_reset(std::move(fd_));
+  close_with_reset(take_fd());
   watcher_.readers.wake_all(reactor_.loop());
   watcher_.writers.wake_all(reactor_.loop());
 }
 
 Fd SocketStream::release() {
-  if (!outbox_.empty()) run();
+  if (sender_) send_collected();
   detach();
-  leave();
-  reactor_.unsent_bytes -= outbox_.size();
-  outbox_.consume(outbox_.size());
+  drop_collected();
   reactor_.unwatch(watcher_);
-  return std::move(fd_);
+  return take_fd();
 }
 
-Address SocketStream::local() const { return fd_ ? local_address(fd_.get()) : Address(); }
+Address SocketStream::local() const { return is_open() ? local_address(watcher_.fd) : Address(); }
 
 std::string SocketStream::name() const {
   const Address peer = peer_.get();

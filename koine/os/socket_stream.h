@@ -51,8 +51,15 @@ class Outbox {
   std::uint32_t end_ = 0;
 };
 
-class SocketStream final : public Stream, private Runnable {
+/// There are tens of thousands that only wait, so it is kept small: what output needs exists only
+/// while there is some.
+class SocketStream final : public Stream {
  public:
+  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+  static void operator delete(void* stream) noexcept {
+    frame_pool::release(stream, sizeof(SocketStream));
+  }
+
   /// Takes over a connected, non-blocking socket. Fails if the multiplexer cannot watch it.
   static Result<std::unique_ptr<Stream>> make(Reactor& reactor, Fd fd, Transport transport,
                                               Address peer);
@@ -62,7 +69,7 @@ class SocketStream final : public Stream, private Runnable {
   Result<Buffer> receive_now() override;
   Result<std::size_t> write_now(Bytes from) override;
   Result<void> flush_now() override;
-  std::size_t unsent() const override { return outbox_.size(); }
+  std::size_t unsent() const override { return sender_ ? sender_->outbox.size() : 0; }
   Result<void> finish() override;
   void abort() override;
   WaitList& readable() override { return watcher_.readers; }
@@ -78,13 +85,28 @@ class SocketStream final : public Stream, private Runnable {
   Fd release();
 
   /// The socket, for options; -1 after abort().
-  int descriptor() const { return fd_.get(); }
+  int descriptor() const { return watcher_.fd; }
 
  private:
+  /// The output that was collected, as long as there is any: it is sent at the end of the turn, or
+  /// when the kernel takes more.
+  struct Sender final : Runnable {
+    explicit Sender(SocketStream& whose) : stream(whose) {}
+    static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+    static void operator delete(void* sender) noexcept {
+      frame_pool::release(sender, sizeof(Sender));
+    }
+    void run() override { stream.send_collected(); }
+
+    SocketStream& stream;
+    Outbox outbox;
+  };
+
   SocketStream(Reactor& reactor, Fd fd, Transport transport, Address peer);
 
   void detach();
-  void run() override;  // at the end of the turn, or when output can be sent
+  bool is_open() const { return watcher_.fd >= 0; }
+  Fd take_fd() { return Fd(std::exchange(watcher_.fd, -1)); }
   Result<std::size_t> receive_into(MutableBytes into);
   std::unexpected<Error> nothing_yet();
   ssize_t receive_tracked(MutableBytes into);
@@ -93,24 +115,26 @@ class SocketStream final : public Stream, private Runnable {
   Result<std::size_t> send_behind_outbox(Bytes from);
   std::size_t send_some(Bytes from);
   void send_later();
+  void send_collected();
+  void collected_was_sent(std::size_t bytes);
+  void drop_collected();
   int broken() const;
   bool close_would_lose() const;
   void broke(int error);
-  void sent_everything();
+  void finish_now();
   std::unexpected<Error> failed(const char* operation) const;
 
   Reactor& reactor_;
-  Watcher watcher_;
-  Fd fd_;
-  Transport transport_;
-  bool finishing_ = false;  // shut down for writing when the outbox is empty
-  bool finished_ = false;   // it was
-  bool peer_finished_ = false;
-  std::int16_t error_ = 0;       // errno: what broke the connection while sending
-  std::int16_t read_error_ = 0;  // and while reading
-  Outbox outbox_;
+  [[no_unique_address]] Watcher watcher_;  // and the descriptor, which is ours
+  Transport transport_ : 4;
+  bool finishing_ : 1 = false;  // shut down for writing when all was sent
+  bool finished_ : 1 = false;   // it was
+  bool peer_finished_ : 1 = false;
+  std::uint8_t error_ = 0;       // errno: what broke the connection while sending
+  std::uint8_t read_error_ = 0;  // and while reading
   StoredAddress peer_;
-  std::unique_ptr<Track> track_;  // null unless somebody follows messages
+  std::unique_ptr<Sender> sender_;  // null if nothing waits to be sent
+  std::unique_ptr<Track> track_;    // null unless somebody follows messages
 };
 
 }  // namespace koine::os

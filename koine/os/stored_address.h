@@ -1,4 +1,4 @@
-// StoredAddress: an Address in 24 bytes instead of 48, for what exists by the ten thousand.
+// StoredAddress: an Address in 20 bytes instead of 48, for what exists by the ten thousand.
 #pragma once
 
 #include <algorithm>
@@ -49,9 +49,9 @@ class StoredAddress {
     return pointer;
   }
 
-  std::array<std::byte, 16> bytes_{};  // of the IP address, or a pointer to the other one
   std::uint16_t port_ = 0;
   Kind kind_ = Kind::none;
+  std::array<std::byte, 16> bytes_{};  // of the IP address, or a pointer to the other one
 };
 
 }  // namespace koine::os

@@ -61,7 +61,7 @@ class Watcher {
   Watcher& operator=(const Watcher&) = delete;
 
   int fd = -1;
-  Token token;
+  std::uint32_t slot = 0;             ///< for the multiplexer: see Token
   ErrorQueue* error_queue = nullptr;  ///< whoever asked for reports, if anybody did
 
   /// What is presumed possible without waiting.
@@ -96,11 +96,12 @@ class Watcher {
     return (what & ~static_cast<unsigned>(error_news)) | meaning;
   }
 
-  std::uint8_t ready_ = 0;
-
  public:
   WaitList readers;
   WaitList writers;
+
+ private:
+  std::uint8_t ready_ = 0;  // last: whoever has a watcher may use the rest of its last word
 };
 
 }  // namespace koine::os
