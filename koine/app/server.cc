@@ -1,6 +1,7 @@
 #include "koine/app/server.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
@@ -8,7 +9,6 @@
 
 #include "koine/app/stream_guard.h"
 #include "koine/async/event.h"
-#include "koine/async/frame_pool.h"
 #include "koine/async/scope.h"
 #include "koine/async/sleep.h"
 #include "koine/async/within.h"
@@ -55,11 +55,55 @@ class Server::Body {
   void cut();
 
   const ServerCounts& counts() const { return counts_; }
-  std::size_t connections() const { return connections_; }
+  std::size_t connections() const { return guests_.count(); }
 
  private:
-  class Guest;
-  using PerAddress = std::map<std::optional<IpAddress>, std::size_t>;  // nothing: no IP address
+  /// The connections from one IP address.
+  struct Origin {
+    Body& body;
+    std::size_t connections = 0;  // there is at least one
+  };
+  using Origins = std::map<std::optional<IpAddress>, Origin>;  // nothing: no IP address
+
+  /// One connection that is being served: its handler, and its place under the limits.
+  struct Guest {
+    Origins::iterator origin;
+    Io<void> story;  // none: the place is free
+    std::uint16_t port;
+
+    bool is_here() const { return story.awaited() != nullptr; }
+    /// "127.0.0.1:4312", or "(unnamed)" behind a Unix socket.
+    std::string peer() const {
+      return to_string(origin->first ? Address(*origin->first, port) : Address());
+    }
+  };
+
+  /// All of them, three words each: one task in the loop's dump, because what one takes of its own
+  /// is larger than that.
+  class Guests final : public Root {
+   public:
+    explicit Guests(Loop& loop) : loop_(loop) {}
+
+    std::size_t count() const { return count_; }
+    /// Its handler is started by the loop.
+    void add(Guest guest);
+    void leaves(Guest& guest);
+    /// Cancels all, and calls `left` for each that is gone.
+    template <class Left>
+    void cancel(Left&& left);
+
+    void run() override;
+    const Awaited* awaited() const override { return this; }
+    Activity activity() const override { return {"connections", {}}; }
+    void visit_inner(AwaitedVisitor& visitor) const override;
+
+   private:
+    Loop& loop_;
+    std::deque<Guest> places_;
+    std::vector<Guest*> free_;
+    std::vector<Guest*> to_start_;
+    std::size_t count_ = 0;
+  };
 
   /// Accepts the next connection once there is room for it.
   class AcceptNext final : public Trying<AcceptNext, std::unique_ptr<Stream>> {
@@ -80,11 +124,12 @@ class Server::Body {
     Listener& listener_;
   };
 
-  bool is_full() const { return connections_ >= options_.limits.connections; }
+  bool is_full() const { return connections() >= options_.limits.connections; }
   Task<void> accept_from(Listener& listener);
   void accept_the_rest(Listener& listener);
   Io<void> story_of(std::unique_ptr<Stream> stream);
-  void ended(Guest& guest, const Result<void>& result);
+  void ended(Guest& guest) noexcept;
+  void forget(Origins::iterator origin);
   Task<void> let_finish();
   Task<void> cut_the_rest();
   void destroy_guests();
@@ -97,8 +142,8 @@ class Server::Body {
   ServerOptions options_;
   ServerCounts counts_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  PerAddress per_address_;  // none is 0
-  std::size_t connections_ = 0;
+  Origins origins_;
+  Guests guests_;
   bool draining_ = false;
   bool cutting_ = false;
   bool rest_is_cut_ = false;
@@ -108,57 +153,6 @@ class Server::Body {
   Scope acceptors_;
 };
 
-/// One connection that is being served: its handler, and its place under the limits. Smaller than a
-/// coroutine around the handler would be.
-class Server::Body::Guest final : public Root {
- public:
-  Guest(Body& body, PerAddress::iterator address, std::uint16_t port, Io<void> story)
-      : body_(body), address_(address), story_(std::move(story)), port_(port) {}
-  Guest(const Guest&) = delete;
-  ~Guest() {
-    --body_.connections_;
-    if (--address_->second == 0) body_.per_address_.erase(address_);
-    body_.room_.wake_all(body_.loop_);
-    body_.changed_.set();
-  }
-
-  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
-  static void operator delete(void* guest) noexcept { frame_pool::release(guest, sizeof(Guest)); }
-
-  /// Starts the handler, from the loop.
-  void run() override {
-    Continuation(story_.start({[](void* who) noexcept -> std::coroutine_handle<> {
-                                 static_cast<Guest*>(who)->finished();
-                                 return std::noop_coroutine();
-                               },
-                               this}))
-        .resume();
-  }
-  const Awaited* awaited() const override { return story_.awaited(); }
-  bool is_of(const Body& body) const { return &body_ == &body; }
-
-  /// "127.0.0.1:4312", or "(unnamed)" behind a Unix socket.
-  std::string peer() const {
-    return to_string(address_->first ? Address(*address_->first, port_) : Address());
-  }
-
- private:
-  void finished() noexcept {
-    Result<void> result;
-    try {
-      result = story_.take();
-    } catch (...) {
-      result = std::unexpected(thrown_error("serve"));
-    }
-    body_.ended(*this, result);  // destroys this
-  }
-
-  Body& body_;
-  PerAddress::iterator address_;
-  Io<void> story_;
-  std::uint16_t port_;
-};
-
 Server::Body::Body(Network& network, Handler handler, std::shared_ptr<Workers> workers,
                    ServerOptions options)
     : network_(network),
@@ -166,6 +160,7 @@ Server::Body::Body(Network& network, Handler handler, std::shared_ptr<Workers> w
       handler_(std::move(handler)),
       workers_(std::move(workers)),
       options_(std::move(options)),
+      guests_(loop_),
       guard_(loop_, options_.limits, counts_),
       acceptors_(loop_) {}
 
@@ -206,20 +201,70 @@ void Server::Body::adopt(std::unique_ptr<Stream> stream) {
   const Address peer = stream->peer();
   std::optional<IpAddress> ip;
   if (peer.is_ip()) ip = peer.ip().unmapped();
-  auto address = per_address_.find(ip);
-  const std::size_t others = address == per_address_.end() ? 0 : address->second;
+  auto origin = origins_.find(ip);
+  const std::size_t others = origin == origins_.end() ? 0 : origin->second.connections;
   if (ip && others >= options_.limits.connections_per_address) {
     ++counts_.refused;
     stream->abort();
     return;
   }
-  if (others == 0) address = per_address_.emplace(ip, 0).first;
-  ++address->second;
-  ++connections_;
+  if (others == 0) origin = origins_.emplace(ip, Origin{*this}).first;
+  ++origin->second.connections;
   ++counts_.accepted;
-  auto* guest = new Guest(*this, address, peer.port(), story_of(std::move(stream)));
-  loop_.add(*guest);
-  loop_.schedule(*guest);
+  guests_.add({origin, story_of(std::move(stream)), peer.port()});
+}
+
+void Server::Body::Guests::add(Guest guest) {
+  if (free_.empty()) {
+    to_start_.push_back(&places_.emplace_back(std::move(guest)));
+  } else {
+    to_start_.push_back(free_.back());
+    free_.pop_back();
+    *to_start_.back() = std::move(guest);
+  }
+  if (count_++ == 0) loop_.add(*this);
+  if (!Runnable::listed()) loop_.schedule(*this);
+}
+
+void Server::Body::Guests::run() {
+  std::vector<Guest*> starting;
+  starting.swap(to_start_);
+  for (Guest* guest : starting) {
+    Continuation(guest->story.start({[](void* who) noexcept -> std::coroutine_handle<> {
+                                       auto& over = *static_cast<Guest*>(who);
+                                       over.origin->second.body.ended(over);
+                                       return std::noop_coroutine();
+                                     },
+                                     guest}))
+        .resume();
+  }
+  starting.clear();
+  if (to_start_.empty()) to_start_.swap(starting);  // the memory serves the next time
+}
+
+void Server::Body::Guests::visit_inner(AwaitedVisitor& visitor) const {
+  for (const Guest& guest : places_) {
+    if (guest.is_here()) visitor.visit(*guest.story.awaited());
+  }
+}
+
+/// Its story is over, or cancelled.
+void Server::Body::Guests::leaves(Guest& guest) {
+  free_.push_back(&guest);
+  if (--count_ == 0) InDump::leave();
+}
+
+template <class Left>
+void Server::Body::Guests::cancel(Left&& left) {
+  to_start_.clear();
+  for (Guest& guest : places_) {
+    if (!guest.is_here()) continue;
+    {
+      const auto cancelled = std::move(guest.story);
+    }
+    leaves(guest);
+    left(guest);
+  }
 }
 
 Io<void> Server::Body::story_of(std::unique_ptr<Stream> stream) {
@@ -231,17 +276,29 @@ Io<void> Server::Body::story_of(std::unique_ptr<Stream> stream) {
   }
 }
 
-void Server::Body::ended(Guest& guest, const Result<void>& result) {
-  if (rest_is_cut_) {  // and it was counted as that
-    delete &guest;
-    return;
+void Server::Body::ended(Guest& guest) noexcept {
+  Result<void> result;
+  try {
+    result = guest.story.take();
+  } catch (...) {
+    result = std::unexpected(thrown_error("serve"));
   }
-  ++counts_.finished;
-  if (!result) {
-    ++counts_.failed;
-    report(guest.peer(), result.error());
+  if (!rest_is_cut_) {  // or it was counted as that
+    ++counts_.finished;
+    if (!result) {
+      ++counts_.failed;
+      report(guest.peer(), result.error());
+    }
   }
-  delete &guest;
+  guests_.leaves(guest);
+  forget(guest.origin);
+}
+
+/// One connection from there is over.
+void Server::Body::forget(Origins::iterator origin) {
+  if (--origin->second.connections == 0) origins_.erase(origin);
+  room_.wake_all(loop_);
+  changed_.set();
 }
 
 void Server::Body::report(const std::string& peer, const Error& error) {
@@ -249,7 +306,7 @@ void Server::Body::report(const std::string& peer, const Error& error) {
 }
 
 Task<ServerCounts> Server::Body::run() {
-  while (!draining_ && (!listeners_.empty() || connections_ != 0)) {
+  while (!draining_ && (!listeners_.empty() || connections() != 0)) {
     changed_.reset();
     co_await changed_.wait();
   }
@@ -281,7 +338,7 @@ void Server::Body::accept_the_rest(Listener& listener) {
 Task<void> Server::Body::let_finish() {
   const Instant deadline = later(loop_.now(), options_.drain);
   const Duration look_again = std::clamp<Duration>(options_.drain_quiet / 4, 10ms, 250ms);
-  while (connections_ != 0 && !cutting_ && loop_.now() < deadline) {
+  while (connections() != 0 && !cutting_ && loop_.now() < deadline) {
     guard_.end_quiet(options_.drain_quiet);
     changed_.reset();
     co_await within(std::min(deadline - loop_.now(), look_again), changed_.wait());
@@ -289,13 +346,13 @@ Task<void> Server::Body::let_finish() {
 }
 
 Task<void> Server::Body::cut_the_rest() {
-  counts_.cut += connections_;
+  counts_.cut += connections();
   rest_is_cut_ = true;
   guard_.drop_when_closed();
-  if (workers_ != nullptr && connections_ != 0) {
+  if (workers_ != nullptr && connections() != 0) {
     workers_->cut();
     const Instant deadline = later(loop_.now(), cut_time_max);
-    while (connections_ != 0 && loop_.now() < deadline) {
+    while (connections() != 0 && loop_.now() < deadline) {
       changed_.reset();
       co_await within(deadline - loop_.now(), changed_.wait());
     }
@@ -305,12 +362,7 @@ Task<void> Server::Body::cut_the_rest() {
 
 void Server::Body::destroy_guests() {
   const Loop::Entered entered(loop_);  // what they held may wake somebody
-  std::vector<Guest*> guests;
-  loop_.for_each_root([&](Root& root) {
-    auto* guest = dynamic_cast<Guest*>(&root);
-    if (guest != nullptr && guest->is_of(*this)) guests.push_back(guest);
-  });
-  for (Guest* guest : guests) delete guest;
+  guests_.cancel([this](const Guest& guest) { forget(guest.origin); });
 }
 
 void Server::Body::drain() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,8 +38,12 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   Guarded(std::unique_ptr<Stream> inner, StreamGuard& guard)
       : inner_(std::move(inner)),
         guard_(&guard),
-        last_moved_(guard.loop_.now()),
-        window_begins_(guard.loop_.now()) {}
+        last_moved_(tick_of(guard.loop_.now()) & tick_max) {
+    if (guard.limits_.bytes_per_second_min != 0) {
+      account_ = std::make_unique<Account>();
+      account_->window_begins = guard.loop_.now();
+    }
+  }
   ~Guarded() override {
     release();
     if (drop_when_closed_) inner_->abort();
@@ -80,7 +85,7 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     if (!count) return explained(std::move(count));
     moved(*count);
     judged_last_ = false;
-    if (trouble_ != nullptr) trouble_->written += *count;
+    if (account_ != nullptr) account_->written += *count;
     look_at_unsent();
     return count;
   }
@@ -102,25 +107,33 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   Verdict judge(const Limits& limits) {
     // Output that left is movement too, though nobody called us for it. Only if all of it has left
     // since it was written, then it did so at the end of that turn: that was no news.
-    const std::uint32_t before = unsent_seen_;
+    const std::uint64_t before = unsent_seen_;
     look_at_unsent();
     if (unsent_seen_ < before && (unsent_seen_ != 0 || judged_last_)) moved(before - unsent_seen_);
     judged_last_ = true;
     const Instant now = guard_->loop_.now();
-    if (now - last_moved_ >= limits.idle) return Verdict::idle;
+    if (now - last_moved() >= limits.idle) return Verdict::idle;
     if (takes_too_slowly(now, limits)) return Verdict::takes_slowly;
-    if (now - window_begins_ < limits.idle) return Verdict::fine;
-    const auto wanted = expected(limits.bytes_per_second_min, now - window_begins_);
-    if (static_cast<double>(std::exchange(moved_bytes_, 0)) < wanted) return Verdict::slow;
-    window_begins_ = now;
+    if (limits.bytes_per_second_min == 0) return Verdict::fine;
+    if (now - account_->window_begins < limits.idle) return Verdict::fine;
+    const auto wanted = expected(limits.bytes_per_second_min, now - account_->window_begins);
+    if (static_cast<double>(std::exchange(account_->moved, 0)) < wanted) return Verdict::slow;
+    account_->window_begins = now;
     return Verdict::fine;
   }
   /// Before this, judge() has nothing new to say unless bytes stop moving.
   Instant next_judgement(const Limits& limits) const {
-    return later(std::min(last_moved_, window_begins_), limits.idle);
+    const bool has_window = limits.bytes_per_second_min != 0;
+    return later(has_window ? std::min(last_moved(), account_->window_begins) : last_moved(),
+                 limits.idle);
   }
 
-  Instant last_moved() const { return last_moved_; }
+  /// To a tick, and not later than it was.
+  Instant last_moved() const {
+    const Instant now = guard_->loop_.now();
+    const auto ticks = static_cast<std::int64_t>((tick_of(now) - last_moved_) & tick_max);
+    return now - now.time_since_epoch() % tick - ticks * tick;
+  }
   std::size_t unsent_seen() const { return unsent_seen_; }
 
   void end_input() {
@@ -132,8 +145,8 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
 
   /// Ends it, and says why.
   void condemn(std::string why) {
-    if (trouble_ == nullptr) trouble_ = std::make_unique<Trouble>();
-    trouble_->why = std::move(why);
+    if (account_ == nullptr) account_ = std::make_unique<Account>();
+    account_->why = std::move(why);
     release();
     inner_->abort();
   }
@@ -147,15 +160,13 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
  private:
   void moved(std::size_t bytes) {
     if (guard_ == nullptr) return;
-    moved_bytes_ =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(moved_bytes_ + bytes, moved_bytes_max));
-    last_moved_ = guard_->loop_.now();
+    if (account_ != nullptr) account_->moved = std::min(account_->moved + bytes, moved_bytes_max);
+    last_moved_ = tick_of(guard_->loop_.now()) & tick_max;
   }
   void look_at_unsent() {
     if (guard_ == nullptr) return;
-    const std::uint32_t before = unsent_seen_;
-    const std::size_t unsent = std::min<std::size_t>(inner_->unsent(), unsent_seen_max);
-    unsent_seen_ = static_cast<std::uint32_t>(unsent) & unsent_seen_max;  // as g++ 12 sees it
+    const std::uint64_t before = unsent_seen_;
+    unsent_seen_ = std::min<std::uint64_t>(inner_->unsent(), unsent_seen_max) & unsent_seen_max;
     guard_->unsent_changed(before, unsent_seen_);
   }
   static double expected(std::uint64_t bytes_per_second, Duration time) {
@@ -165,41 +176,57 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   }
   bool takes_too_slowly(Instant now, const Limits& limits) {
     if (unsent_seen_ == 0) {
-      trouble_ = nullptr;
-    } else if (trouble_ == nullptr) {
-      trouble_ = std::make_unique<Trouble>(Trouble{now, unsent_seen_, {}});
-    } else if (now - trouble_->waits_since >= limits.idle) {
-      const std::uint64_t taken = trouble_->written - unsent_seen_;
-      const Duration time = now - trouble_->waits_since;
+      if (limits.bytes_per_second_min == 0) {
+        account_ = nullptr;
+      } else {
+        account_->waits_since.reset();
+      }
+      return false;
+    }
+    if (account_ == nullptr) account_ = std::make_unique<Account>();
+    if (account_->waits_since) {
+      const Duration time = now - *account_->waits_since;
+      if (time < limits.idle) return false;
+      const std::uint64_t taken = account_->written - unsent_seen_;
       if (static_cast<double>(taken) < expected(limits.taken_bytes_per_second_min, time))
         return true;
-      *trouble_ = Trouble{now, unsent_seen_, {}};
     }
+    account_->waits_since = now;
+    account_->written = unsent_seen_;
     return false;
   }
   template <class T>
   Result<T> explained(Result<T> result) const {
-    if (!result && trouble_ != nullptr && !trouble_->why.empty() && result.error() == Fault::closed)
-      return std::unexpected(std::move(result.error()).with_note(trouble_->why));
+    if (!result && account_ != nullptr && !account_->why.empty() && result.error() == Fault::closed)
+      return std::unexpected(std::move(result.error()).with_note(account_->why));
     return result;
   }
 
   /// What most connections never have.
-  struct Trouble {
-    Instant waits_since;    // while output waits
-    std::uint64_t written;  // since then; first what waited then
-    std::string why;        // it was ended
+  struct Account {
+    Instant window_begins;               // if bytes_per_second_min is a limit
+    std::uint64_t moved = 0;             // in this window, both ways
+    std::optional<Instant> waits_since;  // while output waits
+    std::uint64_t written = 0;           // since then; first what waited then
+    std::string why;                     // it was ended
   };
+
+  /// 131 us: what a turn of the loop may last, whose beginning is the time. 104 days of them are
+  /// told apart.
+  static constexpr Duration tick{1 << 17};
+  static constexpr int tick_bits = 36;
+  static constexpr std::uint64_t tick_max = (std::uint64_t{1} << tick_bits) - 1;
+  static std::uint64_t tick_of(Instant at) {
+    return static_cast<std::uint64_t>(at.time_since_epoch() / tick);
+  }
 
   std::unique_ptr<Stream> inner_;
   StreamGuard* guard_;
-  std::unique_ptr<Trouble> trouble_;
-  Instant last_moved_;
-  Instant window_begins_;
-  static constexpr std::uint32_t moved_bytes_max = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::uint32_t unsent_seen_max = (std::uint32_t{1} << 28) - 1;
-  std::uint32_t moved_bytes_ = 0;       // in this window, both ways
-  std::uint32_t unsent_seen_ : 28 = 0;  // when we last looked: our part of the guard's sum
+  std::unique_ptr<Account> account_;
+  static constexpr std::uint64_t moved_bytes_max = std::numeric_limits<std::uint32_t>::max();
+  static constexpr std::uint64_t unsent_seen_max = (std::uint64_t{1} << 24) - 1;
+  std::uint64_t last_moved_ : tick_bits;
+  std::uint64_t unsent_seen_ : 24 = 0;  // when we last looked: our part of the guard's sum
   bool judged_last_ : 1 = false;        // that was to judge, not to write
   bool input_ended_ : 1 = false;
   bool end_told_ : 1 = false;  // and an end stays an end
@@ -213,6 +240,7 @@ StreamGuard::~StreamGuard() {
 }
 
 std::unique_ptr<Stream> StreamGuard::guard(std::unique_ptr<Stream> stream) {
+  static_assert(sizeof(Guarded) <= 56, "one word more costs two, times the connections");
   auto guarded = std::make_unique<Guarded>(std::move(stream), *this);
   streams_.push_back(*guarded);
   sweep_by(later(loop_.now(), limits_.idle));
