@@ -58,23 +58,32 @@ def stripped_kib(source: pathlib.Path, build: pathlib.Path, folder: str) -> floa
 
 
 def measure(programs: dict[str, pathlib.Path], build: pathlib.Path, runs: int,
-            deadline: float = float("inf")) -> list[dict]:
+            deadline: float = float("inf"), troubles: list[str] | None = None) -> list[dict]:
+    """One row for each program and compiler. A program that does not compile is left out and told of
+    in `troubles`; without these it is an error."""
     samples: dict[tuple[str, str], list[dict]] = {}
-    rows = []
+    sizes: dict[str, float] = {}
+    left = dict(programs)
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(runs):
-            if number > 0 and time.monotonic() > deadline:
-                break
-            for name, source in programs.items():
-                for compiler in COMPILERS:
-                    samples.setdefault((name, compiler), []).append(run_measured(
-                        [compiler, *FLAGS, "-c", str(source), "-o", f"{folder}/object.o"]))
-        for name, source in programs.items():
-            size = stripped_kib(source, build, folder)
-            for compiler in COMPILERS:
-                rows.append({"program": name, "compiler": compiler, "samples": samples[name, compiler],
-                             "stripped_kib": size if compiler == COMPILERS[0] else None})
-    return rows
+        for number in range(runs + 1):  # the last one links
+            if 0 < number < runs and time.monotonic() > deadline:
+                continue
+            for name, source in list(left.items()):
+                try:
+                    if number == runs:
+                        sizes[name] = stripped_kib(source, build, folder)
+                        continue
+                    for compiler in COMPILERS:
+                        samples.setdefault((name, compiler), []).append(run_measured(
+                            [compiler, *FLAGS, "-c", str(source), "-o", f"{folder}/object.o"]))
+                except RuntimeError as error:
+                    if troubles is None:
+                        raise
+                    troubles.append(f"compile, {name}: {str(error)[:500]}")
+                    del left[name]
+    return [{"program": name, "compiler": compiler, "samples": samples[name, compiler],
+             "stripped_kib": sizes[name] if compiler == COMPILERS[0] else None}
+            for name in left for compiler in COMPILERS]
 
 
 def markdown(rows: list[dict]) -> list[str]:

@@ -1,5 +1,7 @@
 """The whole report as Markdown: the gates first, then the ratios in short, then everything."""
 
+import pathlib
+
 import compile_time
 import gates
 import messages
@@ -7,6 +9,7 @@ import report
 import sim_beside_ns3
 from servers import WORKLOADS
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 ANCHOR = "raw_epoll"
 
 METHOD = f"""Server and generator each have a core to themselves. Servers take turns at short samples, and start anew
@@ -32,6 +35,11 @@ NOTES = {
     "simulator": "CPU time of the whole process; the same router, delays, queues and segments (`bench/ns3/bulk.cc`).",
     "generators": "Same server, in turns. 1.00 means that both generators tell the same of it.",
 }
+
+
+def in_one_line(trouble: str) -> str:
+    """Without the places of this machine, which mean nothing elsewhere."""
+    return " ".join(trouble.replace(f"{ROOT}/", "").split())
 
 
 def heading(run: dict) -> list[str]:
@@ -109,5 +117,5 @@ def markdown(run: dict, pictures: dict[str, str]) -> str:
                 lines += [NOTES[name], ""]
             lines += body
     if run["troubles"]:
-        lines += ["## What did not work", "", *(f"- {trouble}" for trouble in run["troubles"]), ""]
+        lines += ["## What did not work", "", *(f"- {in_one_line(one)}" for one in run["troubles"]), ""]
     return "\n".join(lines)

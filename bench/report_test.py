@@ -75,7 +75,7 @@ class Labels(unittest.TestCase):
 def page_of(workload: str, samples: dict, **more) -> str:
     run = {"about": {"rerun": "script/bench"}, "chosen": [workload], "left": [],
            "load": {workload: samples}, "idle": {}, "idle_steps": [2000], "compile": [], "micro": {},
-           "messages": {}, "simulator": {}, "generators": [], "troubles": ["64x64, own: died"]} | more
+           "messages": {}, "simulator": {}, "generators": [], "troubles": [f"64x64, own:\n{page.ROOT}/bench/x died"]} | more
     return page.markdown(run, {})
 
 
@@ -84,7 +84,7 @@ class Pages(unittest.TestCase):
         text = page_of("64x64", {"raw_epoll": [sample(0, 100), sample(1, 1, "mixed"),
                                                sample(2, 1, "disturbed")]}, left=["churn"])
         self.assertIn("Samples left out: 1 in which the cores' distance changed, 1 in which", text)
-        self.assertIn("- 64x64, own: died", text)
+        self.assertIn("- 64x64, own: bench/x died", text)
         self.assertIn("**Not complete: churn did not come to its turn.**", text)
 
     def test_a_busy_machine_is_told(self):

@@ -210,7 +210,8 @@ class Run:
     def _compile(self, workload, deadline: float) -> None:
         programs = {name: path for name, path in compile_time.PROGRAMS.items() if path.exists()}
         self.result["compile"] = compile_time.measure(programs, self._options.build,
-                                                      self._options.compile_runs, deadline)
+                                                      self._options.compile_runs, deadline,
+                                                      self.troubles)
 
     def _micro(self, workload, deadline: float) -> None:
         self.result["micro"] = micro.run(self._options, self._place, self.troubles, deadline)
