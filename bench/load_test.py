@@ -1,77 +1,17 @@
 #!/usr/bin/env python3
-"""The load generator finds what a wrong server does, and the echo peers do nothing wrong.
+"""The load generator finds what a wrong server does, and nothing wrong where there is nothing.
 
     load_test.py FOLDER     the folder of the built programs; peers that were not built are skipped
 """
 
 import json
-import os
-import pathlib
-import re
-import resource
-import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import unittest
 
-FOLDER = pathlib.Path(sys.argv.pop(1))
-SHORT = ("--seconds", "0.05", "--warmup", "0.02", "--patience", "5")
-PEERS = pathlib.Path(__file__).resolve().parent / "peers"
-ECHOES = ("raw_epoll", "raw_io_uring", "asio_callbacks", "asio_callbacks_io_uring", "asio_coroutines",
-          "asio_lines", "uv", "event", "go_echo", "asyncio_echo.py", "threads_echo.py")
-
-
-def load(url: str, *options: str, text: str = "") -> subprocess.CompletedProcess:
-    generator = "load_udp" if url.startswith("udp://") else "load"
-    return subprocess.run([FOLDER / generator, url, *options], input=text, capture_output=True,
-                          text=True, check=False, timeout=60)
-
-
-def command(name: str) -> list:
-    return [sys.executable, PEERS / name] if name.endswith(".py") else [FOLDER / name]
-
-
-def is_built(name: str) -> bool:
-    return command(name)[-1].exists()
-
-
-class Served:
-    """A built server while it runs."""
-
-    def __init__(self, name: str, *options: str, descriptors_max: int | None = None):
-        def limit() -> None:
-            if descriptors_max:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
-
-        self.process = subprocess.Popen([*command(name), *self.arguments(), *options], stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=limit)
-        line = self.process.stdout.readline()
-        self.url = re.fullmatch(r"listening on ((?:tcp|udp)://127\.0\.0\.1:\d+)\n", line)[1]
-        self.port = int(self.url.rsplit(":")[-1])
-
-    def arguments(self) -> list[str]:
-        return ["0"]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-        self.process.stdout.close()
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-
-class Receiver(Served):
-    """The receiving end of a program that sends in bulk."""
-
-    def arguments(self) -> list[str]:
-        return ["receive", "0", "262144"]
+from served import ECHOES, FOLDER, SHORT, Receiver, Served, is_built, load
 
 
 class Wrong:
@@ -360,60 +300,6 @@ class FindsNothingWrongElsewhere(unittest.TestCase):
             answer = load(*options)
             self.assertEqual(answer.returncode, 2)
             self.assertIn(complaint, answer.stderr)
-
-
-class EchoPeers(unittest.TestCase):
-    """What an honest echo owes, whoever wrote it."""
-
-    def test_a_slow_reader_gets_every_byte_and_then_the_end(self):
-        text = os.urandom(20_000_000)  # far more than both ends' socket buffers
-        for name in ECHOES:
-            if not is_built(name) or name == "asio_lines":
-                continue
-            with self.subTest(name=name), Served(name) as server, server.connect() as client:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-
-                def write() -> None:
-                    client.sendall(text)
-                    client.shutdown(socket.SHUT_WR)
-
-                writer = threading.Thread(target=write, daemon=True)
-                writer.start()
-                heard = bytearray()
-                while data := client.recv(10_000):
-                    heard += data
-                writer.join()
-                self.assertTrue(heard == text, f"{len(heard)} of {len(text)} bytes")
-
-    def test_they_by_hand_wait_for_a_descriptor_and_go_on(self):
-        for name in ("raw_epoll", "raw_io_uring"):
-            if not is_built(name):
-                continue
-            with self.subTest(name=name), Served(name, descriptors_max=10) as server:
-                clients = [server.connect() for _ in range(12)]  # more than it may have
-                clients[0].sendall(b"served")
-                self.assertEqual(clients[0].recv(6), b"served")
-                clients[-1].sendall(b"waiting")
-                for client in clients[:-1]:
-                    client.close()
-                self.assertEqual(clients[-1].recv(7), b"waiting")
-                clients[-1].close()
-
-
-class Canary(unittest.TestCase):
-    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "needs two cores")
-    def test_it_tells_how_far_two_cores_are(self):
-        first, second, *_ = sorted(os.sched_getaffinity(0))
-        answer = subprocess.run([FOLDER / "canary", str(first), str(second)], capture_output=True,
-                                check=True)
-        report = json.loads(answer.stdout)
-        self.assertIn(report["near_far"], ("near", "far"))
-        self.assertLessEqual(report["low"], report["nanoseconds"])
-        self.assertLessEqual(report["nanoseconds"], report["high"])
-
-    def test_it_refuses_what_is_no_core(self):
-        answer = subprocess.run([FOLDER / "canary", "0", "x"], capture_output=True, check=False)
-        self.assertEqual(answer.returncode, 2)
 
 
 if __name__ == "__main__":
