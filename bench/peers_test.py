@@ -20,7 +20,7 @@ class EchoPeers(unittest.TestCase):
     def test_a_slow_reader_gets_every_byte_and_then_the_end(self):
         text = os.urandom(20_000_000)  # far more than both ends' socket buffers
         for name in ECHOES:
-            if not is_built(name) or name == "asio_lines":
+            if not is_built(name) or name.endswith("_lines"):
                 continue
             with self.subTest(name=name), Served(name) as server, server.connect() as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)

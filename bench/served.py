@@ -15,7 +15,7 @@ FOLDER = pathlib.Path(sys.argv.pop(1))
 SHORT = ("--seconds", "0.05", "--warmup", "0.02", "--patience", "5")
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 ECHOES = ("raw_epoll", "raw_io_uring", "asio_callbacks", "asio_callbacks_io_uring", "asio_coroutines",
-          "asio_lines", "uv", "event", "go_echo", "asyncio_echo.py", "threads_echo.py")
+          "asio_lines", "koine_lines", "uv", "event", "go_echo", "asyncio_echo.py", "threads_echo.py")
 
 
 def load(url: str, *options: str, text: str = "") -> subprocess.CompletedProcess:
