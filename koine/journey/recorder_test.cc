@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "koine/journey/made_test.h"
 
 namespace koine::journey {
@@ -76,6 +78,20 @@ TEST(Recorder, DiscardsAJourneyWhoseClockWasStepped) {
                   }));
   EXPECT_EQ(recorder.discarded(), 1U);
   EXPECT_TRUE(recorder.slowest().empty());
+}
+
+TEST(Latest, KnowsTheMedianOfTheLatestValues) {
+  Latest latest;
+  std::vector<std::int64_t> all;
+  for (std::int64_t i = 0; i < 500; ++i) {
+    all.push_back(i * 7919 % 101);  // each value several times
+    latest.push(all.back());
+    std::vector<std::int64_t> kept(all.end() - std::min<std::ptrdiff_t>(i + 1, Latest::values_max),
+                                   all.end());
+    std::ranges::sort(kept);
+    ASSERT_EQ(latest.count(), kept.size());
+    ASSERT_EQ(latest.median(), kept[kept.size() / 2]) << "after " << i;
+  }
 }
 
 TEST(Verdict, WhatIsUsualIsNoFault) { EXPECT_EQ(verdict_after({}), "as usual (median 78.00 us)"); }

@@ -8,12 +8,6 @@
 namespace koine::journey {
 namespace {
 
-std::int64_t median(std::vector<std::int64_t> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 std::string times(std::uint32_t count) {
   if (count == 1) return "once";
   if (count == 2) return "twice";
@@ -183,25 +177,27 @@ std::string words_of(const Journey& journey, const Span& span, const Spans& span
 
 }  // namespace
 
-void Medians::push(std::vector<std::int64_t>& ring, std::size_t& next, std::int64_t value) {
-  if (ring.size() < journeys_max) {
-    ring.push_back(value);
+void Latest::push(std::int64_t value) {
+  if (as_they_came_.size() < values_max) {
+    as_they_came_.push_back(value);
   } else {
-    ring[next] = value;
-    next = (next + 1) % journeys_max;
+    in_order_.erase(std::ranges::lower_bound(in_order_, as_they_came_[oldest_]));
+    as_they_came_[oldest_] = value;
+    oldest_ = (oldest_ + 1) % values_max;
   }
+  in_order_.insert(std::ranges::upper_bound(in_order_, value), value);
 }
 
 void Medians::learn(const Journey& journey, const Spans& spans) {
   if (spans.spans.empty()) return;
-  push(totals_, next_total_, spans.total_ns);
+  totals_.push(spans.total_ns);
   for (const Span& span : spans.spans) {
     const auto same = [&](const Row& row) {
       return row.first == span.first && row.last == span.last;
     };
     auto row = std::find_if(rows_.begin(), rows_.end(), same);
-    if (row == rows_.end()) row = rows_.insert(row, Row{span.first, span.last, {}, 0});
-    push(row->ns, row->next, span.ns());
+    if (row == rows_.end()) row = rows_.insert(row, Row{span.first, span.last});
+    row->ns.push(span.ns());
   }
   for (const Leg* leg : {&journey.request, &journey.reply}) {
     for (const Hop& hop : leg->hops) {
@@ -209,26 +205,26 @@ void Medians::learn(const Journey& journey, const Spans& spans) {
       auto row = std::find_if(hops_.begin(), hops_.end(), same);
       if (row == hops_.end()) {
         if (hops_.size() == hops_max) continue;
-        row = hops_.insert(row, HopRow{hop, {}, 0});
+        row = hops_.insert(row, HopRow{hop});
       }
-      push(row->ns, row->next, hop.ns());
+      row->ns.push(hop.ns());
     }
   }
 }
 
-std::int64_t Medians::total_ns() const { return totals_.empty() ? 0 : median(totals_); }
+std::int64_t Medians::total_ns() const { return totals_.count() == 0 ? 0 : totals_.median(); }
 
 std::optional<std::int64_t> Medians::of(Step first, Step last) const {
   for (const Row& row : rows_) {
-    if (row.first == first && row.last == last && row.ns.size() >= journeys_min)
-      return median(row.ns);
+    if (row.first == first && row.last == last && row.ns.count() >= journeys_min)
+      return row.ns.median();
   }
   return std::nullopt;
 }
 
 std::optional<std::int64_t> Medians::of(const Hop& hop) const {
   for (const HopRow& row : hops_)
-    if (is_same_place(row.hop, hop) && row.ns.size() >= journeys_min) return median(row.ns);
+    if (is_same_place(row.hop, hop) && row.ns.count() >= journeys_min) return row.ns.median();
   return std::nullopt;
 }
 

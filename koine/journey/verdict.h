@@ -14,11 +14,26 @@
 
 namespace koine::journey {
 
+/// The latest of many values, and their median at hand: each message that is followed asks for a
+/// dozen of them.
+class Latest {
+ public:
+  static constexpr std::size_t values_max = 101;
+
+  void push(std::int64_t value);
+  std::size_t count() const { return in_order_.size(); }
+  /// Of at least one.
+  std::int64_t median() const { return in_order_[in_order_.size() / 2]; }
+
+ private:
+  std::vector<std::int64_t> as_they_came_{};  // a ring, once it is full
+  std::vector<std::int64_t> in_order_{};
+  std::size_t oldest_ = 0;
+};
+
 /// What the steps of a connection usually take: medians of its latest journeys.
 class Medians {
  public:
-  /// How many journeys are remembered.
-  static constexpr std::size_t journeys_max = 101;
   /// Fewer say nothing about what is usual.
   static constexpr std::size_t journeys_min = 5;
 
@@ -27,7 +42,7 @@ class Medians {
 
   void learn(const Journey& journey, const Spans& spans);
 
-  bool known() const { return totals_.size() >= journeys_min; }
+  bool known() const { return totals_.count() >= journeys_min; }
   std::int64_t total_ns() const;
   /// Of a step or a run of steps; nothing if too few journeys had it.
   std::optional<std::int64_t> of(Step first, Step last) const;
@@ -38,18 +53,14 @@ class Medians {
   struct Row {
     Step first;
     Step last;
-    std::vector<std::int64_t> ns;  // a ring, once it is full
-    std::size_t next = 0;
+    Latest ns{};
   };
   struct HopRow {
     Hop hop;
-    std::vector<std::int64_t> ns;
-    std::size_t next = 0;
+    Latest ns{};
   };
-  static void push(std::vector<std::int64_t>& ring, std::size_t& next, std::int64_t value);
 
-  std::vector<std::int64_t> totals_;
-  std::size_t next_total_ = 0;
+  Latest totals_;
   std::vector<Row> rows_;
   std::vector<HopRow> hops_;
 };

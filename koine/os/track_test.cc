@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "koine/async/combine.h"
 #include "koine/async/scope.h"
 #include "koine/async/within.h"
@@ -310,6 +313,51 @@ TEST_P(TrackTest, TooManyMessagesAtOnceAreNotStampedAndStillArrive) {
   ASSERT_TRUE(stamped) << to_string(stamped.error());
   EXPECT_EQ(*stamped, 4);
   EXPECT_EQ(both.asks->over_budget(), 60U);
+}
+
+/// The kernel counts with 32 bits. It takes seconds: KOINE_KEY_WRAP=1 asks for it.
+TEST_P(TrackTest, MessagesAreToldApartWhereTheKernelsCountOfBytesBeginsAgain) {
+  if (std::getenv("KOINE_KEY_WRAP") == nullptr) GTEST_SKIP() << "KOINE_KEY_WRAP is not set";
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  constexpr std::uint64_t before = (std::uint64_t{1} << 32) - 3;
+  const std::string piece(std::size_t{1} << 20, 'k');
+  const auto write_up_to_there = [&]() -> Io<void> {
+    for (std::uint64_t left = before; left != 0;) {
+      const std::string_view next = std::string_view(piece).substr(0, left);
+      co_await attempt(write_all(*both.client, next));
+      left -= next.size();
+    }
+    co_return {};
+  };
+  const auto read_up_to_there = [&]() -> Io<void> {
+    for (std::uint64_t left = before; left != 0;)
+      left -= (co_await attempt(koine::receive(*both.server))).size();
+    co_return {};
+  };
+  const auto story = [&]() -> Io<void> {
+    auto writing = write_up_to_there();
+    auto reading = read_up_to_there();
+    auto both_ways = co_await all(std::move(writing), std::move(reading));
+    co_await attempt(std::move(both_ways));
+    std::vector<std::shared_ptr<Journey>> journeys;
+    for (const char* text : {"k", "it begins again", "and goes on"}) {
+      journeys.push_back(both.asked.begin(both.asks->connection()));
+      both.asks->send(journeys.back(), Way::there, std::strlen(text));
+      co_await attempt(write_all(*both.client, text));
+    }
+    auto taking = Both::take(*both.server, 1 + 15 + 11);
+    co_await attempt(std::move(taking));
+    co_await attempt(settled(*both.asks));
+    for (const auto& journey : journeys) {
+      EXPECT_EQ(journey->request.sched.quality, Quality::exact) << json_line(*journey);
+      EXPECT_EQ(journey->request.ack.quality, Quality::exact) << json_line(*journey);
+    }
+    co_return {};
+  };
+  const auto told = reactor().run(within(10min, story()));
+  EXPECT_TRUE(told) << to_string(told.error());
 }
 
 TEST_P(TrackTest, ARecorderMayComeAndGoInTheMiddleOfAConnection) {
