@@ -99,6 +99,8 @@ Journey join(Journey client, const Journey& server, Offset offset) {
   fill_receiver(client.request, server.request);
   fill_sender(client.reply, server.reply);
   fill_receiver(client.reply, server.reply);
+  fill(client.handler_in, server.handler_in);
+  fill(client.handler_out, server.handler_out);
   if (client.request.bytes == 0) client.request.bytes = server.request.bytes;
   if (client.reply.bytes == 0) client.reply.bytes = server.reply.bytes;
   if (client.client.empty()) client.client = server.client;

@@ -174,6 +174,8 @@ struct Journey {
   std::string server{};
   Leg request{};
   Leg reply{};
+  Stamp handler_in{};   ///< at the server: when the program began with the answer,
+  Stamp handler_out{};  ///< and when it had one; neither bounds a step
   Offset offset{};
   std::vector<Frame> frames{};
   std::string verdict{};              ///< in words; empty if nobody judged

@@ -104,6 +104,8 @@ std::string json_line(const Journey& journey) {
   if (!journey.client.empty()) all.member("client", json_text(journey.client));
   if (!journey.server.empty()) all.member("server", json_text(journey.server));
   all.member("request", leg(journey.request)).member("reply", leg(journey.reply));
+  if (journey.handler_in) all.member("handler_in", stamp(journey.handler_in));
+  if (journey.handler_out) all.member("handler_out", stamp(journey.handler_out));
   if (journey.offset.method != Offset::Method::unknown) {
     all.member("offset", JsonList('{')
                              .member("theta_ns", journey.offset.theta_ns)

@@ -27,7 +27,10 @@ class Track {
   /// What this end can give.
   virtual Level level() const = 0;
 
-  /// What names the clock that stamps are of.
+  /// The time, on the clock that stamps are of.
+  virtual Stamp now() const = 0;
+
+  /// What names that clock.
   virtual ClockIdentity clock() const = 0;
 
   /// The bytes that are written next are this message, behind `bytes_before` others. False if it

@@ -57,6 +57,7 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   /// The kernel's stamps of our end, or the programs' only.
   journey::Level level() const override;
   const Timestamping& timestamping() const { return can_; }
+  journey::Stamp now() const override { return journey::Stamp::exactly(realtime_ns()); }
   journey::ClockIdentity clock() const override { return clock_identity(); }
 
   /// Of a datagram socket it is the next datagram.

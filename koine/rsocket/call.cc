@@ -7,6 +7,7 @@ namespace koine::rsocket {
 
 AnyCall::~AnyCall() {
   if (id_ != 0) {
+    if (peer_->following_) peer_->following_->forget(id_);
     peer_->connection_.release_owner(id_, static_cast<StreamOwner*>(this));
     peer_->connection_.cancel(id_);
     peer_->write();
@@ -24,7 +25,8 @@ bool AnyCall::begin() {
   }
   RequestHead head{.route = route_, .timeout = timeout_};
   if (timeout_) head.timeout = *timeout_ - (peer_->loop_.now() - asked_);
-  auto opened = peer_->open(FrameType::request_response, head, request_.payload(), 0, this);
+  auto opened =
+      peer_->open(FrameType::request_response, head, request_.payload(), 0, this, follower_);
   if (opened) {
     id_ = *opened;
     if (fate_ != nullptr) *fate_ = Fate::unknown;

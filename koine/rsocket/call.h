@@ -5,6 +5,7 @@
 // Within a time, the peer is told how much of it there is, and gives up when it has passed.
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "koine/rsocket/flow.h"
 
 namespace koine::rsocket {
+
+struct Follower;
 
 /// What is known of a request that has failed, or is not over.
 enum class Fate : std::uint8_t {
@@ -39,6 +42,9 @@ class AnyCall : public Runnable, private StreamOwner {
     if (!timeout_ || timeout < *timeout_) timeout_ = timeout;
   }
 
+  /// Its journey is for that one.
+  void follow(std::shared_ptr<Follower> follower) { follower_ = std::move(follower); }
+
   /// Keeps `fate` up to date, as long as it is not over.
   void tells_fate(Fate& fate) { fate_ = &fate; }
 
@@ -62,6 +68,7 @@ class AnyCall : public Runnable, private StreamOwner {
   std::optional<Duration> timeout_;
   Instant asked_{};
   Fate* fate_ = nullptr;
+  std::shared_ptr<Follower> follower_;
   std::uint32_t id_ = 0;
   bool is_over_ = false;
   bool is_waiting_ = false;  // for room to begin

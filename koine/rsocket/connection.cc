@@ -41,6 +41,7 @@ Connection::Connection(Side side, ConnectionOptions options, Instant now)
   is_resumable_ = options_.resume && !options_.resume_token.empty();
   options_.resume_token.resize(std::min(options_.resume_token.size(), token_bytes_max));
   if (is_resumable_) setup.resume_token = as_bytes(options_.resume_token);
+  if (!options_.setup_metadata.empty()) setup.payload.metadata = as_bytes(options_.setup_metadata);
   static_cast<void>(writer_.setup(setup));
   renew_lease(now);
 }

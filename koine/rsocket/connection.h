@@ -49,6 +49,7 @@ struct ConnectionOptions {
   /// The client's, for SETUP.
   std::string metadata_mime_type = std::string(composite_mime_type);
   std::string data_mime_type = std::string(binary_mime_type);
+  std::string setup_metadata = {};  ///< none if it is empty
 
   /// Client: go by leases, which then holds for both sides: neither requests anything before the
   /// other has granted it. Server: serve clients that want leases; others need none.
@@ -207,6 +208,9 @@ class Connection {
   bool is_resumable() const { return is_resumable_ && is_going(); }
   bool is_detached() const { return state_ == State::detached; }
 
+  /// What is written now leaves on the transport that is there.
+  bool has_transport() const { return state_ == State::open; }
+
   /// The transport is gone: from now on nothing is in output() and receive() ignores what it is
   /// given. False, and nothing is changed, if the session cannot go on without it.
   bool detach(Instant now);
@@ -248,6 +252,7 @@ class Connection {
   bool is_closing() const { return we_close_ || peer_closes_; }
 
   std::size_t streams() const { return streams_.size(); }
+  Side side() const { return side_; }
 
   /// `visit(OpenStream&)`: for telling the owners that the connection is over.
   template <class Visit>

@@ -14,7 +14,11 @@ std::string in_ms(Duration duration) { return std::to_string(duration / 1ms) + "
 }  // namespace
 
 Handling::Handling(Peer& peer, const Event& event, const RequestHead& head)
-    : peer_(peer), type_(event.type), id_(event.stream_id), request_bytes_(event.payload.size()) {
+    : peer_(peer),
+      type_(event.type),
+      id_(event.stream_id),
+      request_bytes_(event.payload.size()),
+      arrived_(peer.arrival()) {
   if (is_flow()) {
     flow_.reset(new Flow(peer, head.route, std::max(peer.options_.window, 1u)));
     flow_->id_ = id_;
@@ -75,6 +79,7 @@ void Handling::time_is_up() {
 }
 
 void Handling::run() {
+  if (peer_.following_) peer_.following_->handler_begins(id_);
   Continuation(task_->start({[](void* who) noexcept -> std::coroutine_handle<> {
                                static_cast<Handling*>(who)->finished();
                                return std::noop_coroutine();
@@ -94,7 +99,9 @@ void Handling::finished() noexcept {
   if (!done) {
     peer_.connection_.fail_stream(id_, ErrorCode::application_error, to_string(done.error()));
   } else if (type_ != FrameType::request_fnf) {  // no answer, or no further item
-    peer_.connection_.complete(id_);
+    // Only a whole message has metadata, in which its caller can be told of its journey.
+    const bool is_told = peer_.following_ && peer_.following_->tells(id_);
+    if (!is_told || !peer_.reply(id_, {})) peer_.connection_.complete(id_);
     if (flow_) peer_.connection_.cancel(id_);
   }
   peer_.write();
@@ -110,11 +117,7 @@ void Handling::hear(const Event& event) {
   }
 }
 
-Result<void> Handling::reply_now(const Payload& payload) {
-  auto sent = peer_.connection_.next(id_, payload, true);
-  if (sent) peer_.write();
-  return sent;
-}
+Result<void> Handling::reply_now(const Payload& payload) { return peer_.reply(id_, payload); }
 
 WaitList& Handling::room() { return peer_.output_room_; }
 

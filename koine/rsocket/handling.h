@@ -26,6 +26,7 @@ class Handling final : public Root, public InPeer, public StreamOwner, public Re
   Result<void> begin(const Service::Route& route, const Payload& request);
 
   FrameType type() const { return type_; }
+  std::uint32_t id() const { return id_; }
   std::size_t request_bytes() const { return request_bytes_; }
 
   void run() override;
@@ -33,6 +34,7 @@ class Handling final : public Root, public InPeer, public StreamOwner, public Re
   void hear(const Event& event) override;
   void lost(const Error&) override {}
   Flow& flow() override { return *flow_; }
+  Instant arrived() const override { return arrived_; }
 
  private:
   class Clock final : public Timer {
@@ -57,6 +59,7 @@ class Handling final : public Root, public InPeer, public StreamOwner, public Re
   FrameType type_;
   std::uint32_t id_;
   std::size_t request_bytes_;
+  Instant arrived_;
   Clock clock_{*this};
   std::optional<Instant> ends_;  // what the caller said
   std::unique_ptr<Flow> flow_;

@@ -55,10 +55,13 @@ class [[nodiscard]] Peer::Room final : public Trying<Room, void> {
 
 namespace {
 
-/// Sessions that have no place cannot be resumed.
-ConnectionOptions connection_options(const PeerOptions& options, Side side) {
+/// Sessions that have no place cannot be resumed. Who offers to follow says so in SETUP.
+ConnectionOptions connection_options(const PeerOptions& options, Side side, Following* following) {
   ConnectionOptions connection = options.connection;
   if (side == Side::server && options.sessions == nullptr) connection.resume = false;
+  const bool may_offer = connection.metadata_mime_type == composite_mime_type;
+  if (side == Side::client && following != nullptr && may_offer)
+    connection.setup_metadata += as_text(following->offer());
   return connection;
 }
 
@@ -66,11 +69,16 @@ ConnectionOptions connection_options(const PeerOptions& options, Side side) {
 
 Peer::Peer(std::unique_ptr<Stream> stream, Side side, const Service* service, PeerOptions options)
     : loop_(Loop::current()),
+      stream_(std::move(stream)),
+      name_(stream_->name()),
       service_(service),
       options_(std::move(options)),
-      connection_(side, connection_options(options_, side), loop_.now()) {
-  name_ = stream->name();
-  use_stream(std::move(stream));
+      following_(options_.journeys == nullptr || options_.journeys->only_who_offers
+                     ? nullptr
+                     : std::make_unique<Following>(*this)),
+      connection_(side, connection_options(options_, side, joined()), loop_.now()) {
+  use_stream(std::move(stream_));
+  if (following_) following_->connected();
   reading_.emplace(loop_).spawn(read());
   write();
 }
@@ -115,19 +123,35 @@ Io<std::unique_ptr<Flow>> Peer::open_flow(FrameType type, std::string route, Enc
 }
 
 Result<std::uint32_t> Peer::open(FrameType type, const RequestHead& head, const Payload& request,
-                                 std::uint32_t n, StreamOwner* owner) {
+                                 std::uint32_t n, StreamOwner* owner,
+                                 const std::shared_ptr<Follower>& follower) {
   Request frame{.type = type, .initial_n = n, .payload = request};
   ByteVector metadata;
+  std::shared_ptr<journey::Journey> journey;
+  std::size_t before = 0;
   if (!request.metadata) {  // or the caller has written its own
     auto written = append_head(metadata, connection_.metadata_mime_type(), head);
     if (!written) return std::unexpected(std::move(written.error()));
-    if (!metadata.empty()) frame.payload.metadata = metadata;
   }
+  const bool may_follow = following_ && type == FrameType::request_response;
+  if (may_follow && connection_.takes_messages()) {
+    const bool is_composite = connection_.metadata_mime_type() == composite_mime_type;
+    journey = following_->begin(is_composite && !request.metadata ? &metadata : nullptr,
+                                request.size(), follower.get());
+    before = connection_.output().size();
+  }
+  if (!metadata.empty()) frame.payload.metadata = metadata;
   auto opened = connection_.open(frame, owner, loop_.now());
   if (!opened) {
     if (opened.error() == Fault::closed && error_) return std::unexpected(*error_);
     if (opened.error() == Fault::would_block) return opened;
     return std::unexpected(std::move(opened.error()).with_operation("request", head.route));
+  }
+  if (may_follow) {
+    following_->asked(*opened, std::move(journey), connection_.output().size() - before, before,
+                      follower);
+  } else if (follower) {
+    follower->done.set();
   }
   write();
   return opened;
@@ -150,8 +174,11 @@ Io<void> Peer::read() {
       Room room(*this);
       static_cast<void>(co_await room);
     }
+    const bool had_bytes = reader_->has_buffered();
+    const Instant asked = loop_.now();
     auto reading = reader_->prefixed(LengthPrefix::be24);
     auto frame = co_await reading;
+    if (!had_bytes || loop_.now() != asked) read_at_ = loop_.now();
     if (is_ending_) co_return {};
     if (!frame) {
       if (frame.error() == Fault::over_limit) {
@@ -198,7 +225,13 @@ void Peer::obey(const Event& event) {
     return;
   }
   const bool is_over = event.is_over;
-  if (event.owner != nullptr) {
+  if (event.kind == Event::Kind::pushed) {
+    hear_of_journeys(event);
+  } else if (event.owner != nullptr && following_) {
+    Event heard = event;
+    following_->hear(heard);
+    static_cast<StreamOwner*>(heard.owner)->hear(heard);
+  } else if (event.owner != nullptr) {
     static_cast<StreamOwner*>(event.owner)->hear(event);
   } else if (event.kind == Event::Kind::request) {
     answer(event);
@@ -244,14 +277,41 @@ void Peer::answer(const Event& event) {
         to_string(std::move(begun.error()).with_operation("decode request of", head.route));
     return refuse(is_invalid ? ErrorCode::invalid : ErrorCode::application_error, text);
   }
+  if (following_ && event.type == FrameType::request_response)
+    following_->called(event.stream_id, head.journey, event.payload.data.size());
   if (event.type == FrameType::request_fnf) ++fires_;
   requests_bytes_ += handling->request_bytes();
   ++running_;
   handlings_.push_back(*handling.release());
 }
 
+/// When the last byte of the last frame reached this host, as well as anybody here knows.
+Instant Peer::arrival() const {
+  journey::Track* const track = following_ && stream_ ? stream_->track() : nullptr;
+  const auto since = track != nullptr ? track->since_arrival() : std::nullopt;
+  return since ? std::min(loop_.now() - *since, read_at_) : read_at_;
+}
+
+Result<void> Peer::reply(std::uint32_t id, const Payload& answer) {
+  Payload with_block = answer;
+  ByteVector metadata;
+  std::shared_ptr<journey::Journey> journey;
+  std::size_t before = 0;
+  if (following_) {
+    journey = following_->answering(id, answer, metadata);
+    if (!metadata.empty()) with_block.metadata = metadata;
+    before = connection_.output().size();
+  }
+  auto sent = connection_.next(id, with_block, true);
+  if (!sent) return sent;
+  if (journey) following_->answered(id, journey, connection_.output().size() - before, before);
+  write();
+  return sent;
+}
+
 void Peer::ended(Handling& handling) {
   --running_;
+  if (following_) following_->forget(handling.id());
   if (handling.type() == FrameType::request_fnf) --fires_;
   requests_bytes_ -= handling.request_bytes();
   delete &handling;
@@ -320,6 +380,7 @@ void Peer::finish() {
     }
   }
   if (options_.sessions != nullptr) options_.sessions->remove(connection_.resume_token(), *this);
+  if (following_) following_->lose();
   const Error error = error_ ? *error_ : Error(Fault::closed, "rsocket", name_);
   connection_.for_each_stream([&](OpenStream& stream) {
     // Each is told once: it may be gone when the peer itself dies.

@@ -25,9 +25,11 @@
 #include "koine/async/scope.h"
 #include "koine/base/function.h"
 #include "koine/base/list.h"
+#include "koine/journey/follow.h"
 #include "koine/rsocket/call.h"
 #include "koine/rsocket/connection.h"
 #include "koine/rsocket/flow.h"
+#include "koine/rsocket/following.h"
 #include "koine/rsocket/request.h"
 #include "koine/rsocket/service.h"
 #include "koine/transport/network.h"
@@ -43,6 +45,9 @@ struct PeerOptions {
   /// Server: where sessions are kept that may be resumed; without it none are. Lent as long as the
   /// peer lives. handler() and Service have their own.
   Sessions* sessions = nullptr;
+
+  /// Who follows messages (journeys.h), on the same loop. Lent as long as the peer lives.
+  Journeys* journeys = nullptr;
 
   /// Items of a channel that a handler is sent in advance.
   std::uint32_t window = 16;
@@ -73,6 +78,18 @@ struct StreamOptions {
   std::optional<Duration> timeout = {};
 };
 
+/// The answer of a call that was followed, and its journey, as complete as it gets; null if nobody
+/// could follow it.
+template <class T>
+struct Followed {
+  T answer;
+  std::shared_ptr<const journey::Journey> journey;
+};
+template <>
+struct Followed<void> {
+  std::shared_ptr<const journey::Journey> journey;
+};
+
 class Handling;
 struct InPeer : ListNode {};  // the list of a peer's handlers
 
@@ -93,6 +110,16 @@ class Peer {
   template <class T = Message, class Request>
   Call<T> call(std::string_view route, Request&& request) {
     return {*this, route, encoded(std::forward<Request>(request))};
+  }
+
+  /// The same, and its journey: in full, with the frames' headers if those can be had. Waits, after
+  /// the answer, until the kernels of both ends have said all they will: at most a quarter of a
+  /// second, and as long for a peer that has not said yet whether it tells. A recorder must be
+  /// attached. `timeout` is what the peer is told.
+  template <class T = Message, Encodable Request>
+  Io<Followed<T>> call(std::string_view route, const Request& request, journey::Follow follow,
+                       std::optional<Duration> timeout = {}) {
+    return call_followed<T>(std::string(route), Encoded(request).owned(), follow, timeout);
   }
 
   /// Sends a message that nobody answers; waits while there is no room. It may get lost with the
@@ -123,6 +150,20 @@ class Peer {
   /// Waits until the connection is over: success if it ended in peace.
   Io<void> run();
 
+  /// Follows calls of both sides from now on, for `recorder`, which the peer does not outlive, in
+  /// the place of another; null: no longer. `tells`: what the peer is told of our end if it asks.
+  void attach(journey::Recorder* recorder, Tells tells = Tells::stamps_and_frames);
+
+  /// Waits until the peer has said whether it tells: at most a quarter of a second, and not at all
+  /// while no recorder is attached.
+  Io<void> journeys_agreed();
+
+  /// Waits until no journey is under way but those of calls without an answer yet.
+  Io<void> journeys_settled();
+
+  /// Blocks about journeys from the peer that were none, and were passed over.
+  std::uint64_t journeys_malformed() const;
+
   /// False once nothing more can be asked.
   bool is_open() const {
     return !is_ending_ && !connection_.is_over() && !connection_.is_closing();
@@ -137,6 +178,7 @@ class Peer {
  private:
   friend class AnyCall;
   friend class Flow;
+  friend class Following;
   friend class Handling;
   friend class Sessions;
   friend Io<std::unique_ptr<Peer>> connect(Network& network, std::string url, PeerOptions options,
@@ -185,21 +227,46 @@ class Peer {
     co_return Made(std::move(*flow));
   }
 
+  template <class T>
+  Io<Followed<T>> call_followed(std::string route, Encoded request, journey::Follow follow,
+                                std::optional<Duration> timeout) {
+    auto beginning = follow_next(follow.frames);
+    auto follower = co_await attempt(std::move(beginning));
+    Call<T> call(*this, route, std::move(request));
+    if (timeout) call.has_time(*timeout);
+    call.follow(follower);
+    auto answer = co_await call;
+    if (!answer) co_return std::unexpected(std::move(answer.error()));
+    co_await follower->done.wait();
+    if constexpr (std::is_void_v<T>) {
+      co_return Followed<void>{follower->journey};
+    } else {
+      Followed<T> followed{std::move(*answer), follower->journey};
+      co_return followed;
+    }
+  }
+
   // Asking.
+  Io<std::shared_ptr<Follower>> follow_next(bool frames);
   Io<void> fire_encoded(std::string route, Encoded request);
   Io<std::unique_ptr<Flow>> open_flow(FrameType type, std::string route, Encoded request,
                                       StreamOptions options);
   Result<std::uint32_t> open(FrameType type, const RequestHead& head, const Payload& request,
-                             std::uint32_t n, StreamOwner* owner);
+                             std::uint32_t n, StreamOwner* owner,
+                             const std::shared_ptr<Follower>& follower = {});
   void wake_opener() { openers_.wake_one(loop_); }
 
   // Answering.
   void answer(const Event& event);
+  Result<void> reply(std::uint32_t id, const Payload& answer);
+  Instant arrival() const;
   void ended(Handling& handling);
 
   // The connection.
   Io<void> read();
   void obey(const Event& event);
+  void hear_of_journeys(const Event& event);
+  Following* joined();
   void tick();
   void arm();
   void write();
@@ -222,8 +289,10 @@ class Peer {
   std::string name_;                // of the stream
   const Service* service_;
   PeerOptions options_;
+  std::unique_ptr<Following> following_;  // null unless somebody follows messages
   Connection connection_;
   std::unique_ptr<Reader> reader_;
+  Instant read_at_{};  // when the last frame's last byte was read
   Ticker ticker_{*this};
   Writer writer_{*this};
   Ender ender_{*this};

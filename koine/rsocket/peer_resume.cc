@@ -22,6 +22,7 @@ void Peer::lose(Error error) {
 }
 
 void Peer::drop_stream() {
+  if (following_) following_->lose();
   mender_.leave();
   writer_.leave();
   reading_.reset();
@@ -60,6 +61,7 @@ Io<void> Peer::come_back() {
     auto stream = co_await dialing;
     if (!stream) continue;
     use_stream(std::move(*stream));
+    if (following_) following_->begin_anew();
     connection_.resume(loop_.now());
     reading_->spawn(read());
     write();
@@ -76,6 +78,7 @@ bool Peer::take_over(Peer& fresh) {
   name_ = fresh.name_;
   stream_ = std::move(fresh.stream_);
   reader_ = std::move(fresh.reader_);
+  if (following_) following_->begin_anew();
   reading_.emplace(loop_).spawn(read());
   write();
   make_room();
@@ -92,6 +95,7 @@ void Peer::give_up() {
 /// Whether the session or the connection may begin as the client wants it.
 void Peer::welcome(const Event& event) {
   if (event.kind == Event::Kind::setup) {
+    hear_of_journeys(event);
     if (!connection_.is_resumable() || options_.sessions->add(connection_.resume_token(), *this))
       return;
     connection_.abort(ErrorCode::rejected_setup, "the resume token is in use");

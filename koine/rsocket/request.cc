@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "koine/rsocket/journey_block.h"
+
 namespace koine::rsocket {
 
 Result<void> append_head(ByteVector& out, std::string_view mime_type, const RequestHead& head) {
@@ -52,6 +54,8 @@ Result<RequestHead> parse_head(std::string_view mime_type, Bytes metadata) {
       const auto longest = static_cast<std::uint64_t>(Duration::max().count());
       head.timeout =
           Duration(static_cast<Duration::rep>(std::min(load_be64(content.data()), longest)));
+    } else if ((*entry)->mime_type == journey_mime_type) {
+      head.journey = (*entry)->content;
     } else {
       head.has_more = true;
     }

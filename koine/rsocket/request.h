@@ -18,7 +18,8 @@ inline constexpr std::string_view timeout_mime_type = "message/x.koine.timeout.v
 struct RequestHead {
   std::string_view route = {};
   std::optional<Duration> timeout = {};  ///< zero or less: it is over already
-  bool has_more = false;                 ///< parsed: the metadata says something else as well
+  Bytes journey = {};     ///< parsed: what journey_block.h reads; empty if there is none
+  bool has_more = false;  ///< parsed: the metadata says something else as well
 };
 
 /// Appends it as metadata of `mime_type`. Only composite metadata carries a timeout; another type

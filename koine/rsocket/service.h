@@ -25,6 +25,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "koine/async/loop.h"
 #include "koine/async/task.h"
 #include "koine/base/function.h"
 #include "koine/rsocket/codec.h"
@@ -53,12 +54,29 @@ class Responder {
   /// Of a stream or channel.
   virtual Flow& flow() = 0;
 
+  /// When the request's last byte reached this host.
+  virtual Instant arrived() const = 0;
+
  protected:
   ~Responder() = default;
 
  private:
   virtual Result<void> reply_now(const Payload& payload) = 0;
   virtual WaitList& room() = 0;
+};
+
+/// A request, for handlers that want to know how old it is.
+///
+///     Io<Sum> add(Received<Add> request) {
+///       if (request.age() > 100ms) co_return fail(Fault::refused, "add");
+template <class T>
+struct Received {
+  T value;
+  Instant arrived{};
+
+  /// Since this host's kernel has had its last byte, if it says so: while a recorder is attached
+  /// (Peer::attach, Journeys). Otherwise since the program has read it.
+  Duration age() const { return Loop::current().now() - arrived; }
 };
 
 /// Begins to answer a request, which is lent until it returns. Fails if the request is not valid.
@@ -81,6 +99,19 @@ struct Declared<R (F::*)(A...) const> : Declared<R (*)(A...)> {};
 template <class Type>
 struct Adapt;  // a handler is none of the kinds that service.h shows at its top
 
+template <class T>
+struct RequestOf {
+  static Result<T> take(Responder&, const Payload& payload) { return decode<T>(payload); }
+};
+template <class T>
+struct RequestOf<Received<T>> {
+  static Result<Received<T>> take(Responder& to, const Payload& payload) {
+    auto value = decode<T>(payload);
+    if (!value) return std::unexpected(std::move(value.error()));
+    return Received<T>{std::move(*value), to.arrived()};
+  }
+};
+
 template <class Answer>
 Io<void> answer_with(Responder& to, Io<Answer> handling) {
   auto answer = co_await handling;
@@ -101,7 +132,7 @@ struct Adapt<Io<Answer>(Request)> {
   static Answerer call(F handler) {
     return [handler = std::move(handler)](Responder& to,
                                           const Payload& payload) mutable -> Result<Io<void>> {
-      auto request = decode<std::remove_cvref_t<Request>>(payload);
+      auto request = RequestOf<std::remove_cvref_t<Request>>::take(to, payload);
       if (!request) return std::unexpected(std::move(request.error()));
       return answer_with(to, handler(std::move(*request)));
     };
@@ -112,9 +143,9 @@ template <class Request>
 struct Adapt<Io<void>(Request)> {
   template <class F>
   static Answerer fire(F handler) {
-    return [handler = std::move(handler)](Responder&,
+    return [handler = std::move(handler)](Responder& to,
                                           const Payload& payload) mutable -> Result<Io<void>> {
-      auto request = decode<std::remove_cvref_t<Request>>(payload);
+      auto request = RequestOf<std::remove_cvref_t<Request>>::take(to, payload);
       if (!request) return std::unexpected(std::move(request.error()));
       return handler(std::move(*request));
     };
@@ -136,7 +167,7 @@ struct Adapt<Io<void>(Request, Sink<Item>&)> {
   static Answerer stream(F handler) {
     return [handler = std::move(handler)](Responder& to,
                                           const Payload& payload) mutable -> Result<Io<void>> {
-      auto request = decode<std::remove_cvref_t<Request>>(payload);
+      auto request = RequestOf<std::remove_cvref_t<Request>>::take(to, payload);
       if (!request) return std::unexpected(std::move(request.error()));
       return stream_with<Item>(to, handler, std::move(*request));
     };

@@ -41,6 +41,7 @@ class Track final : public journey::Track {
   journey::Recorder& recorder() override { return recorder_; }
   journey::Connection& connection() override { return connection_; }
   journey::Level level() const override { return journey::Level::both_ends; }
+  journey::Stamp now() const override { return follower_.now(); }
   journey::ClockIdentity clock() const override;
 
   /// Of a UDP socket: the datagram that is sent next.

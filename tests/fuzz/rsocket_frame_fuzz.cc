@@ -1,4 +1,5 @@
-// Any bytes as an RSocket frame, as composite metadata and as routing metadata.
+// Any bytes as an RSocket frame, as composite metadata, as routing metadata and as a
+// journey's block.
 //
 // A frame that is understood and written again is understood as the same frame; a mistake names a
 // reason. What is lent lies within the input.
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "koine/rsocket/frame.h"
+#include "koine/rsocket/journey_block.h"
 #include "koine/rsocket/metadata.h"
 #include "tests/fuzz/check.h"
 
@@ -77,6 +79,19 @@ void fragment(Bytes bytes) {
   KOINE_CHECK(metadata == as_text(next.payload.metadata.value_or(Bytes())));
 }
 
+/// What is understood and written again is understood as the same.
+void read_journey(Bytes bytes) {
+  const auto block = parse_block(bytes);
+  if (!block) return;
+  ByteVector metadata;
+  append_block(metadata, *block);
+  CompositeReader entries(metadata);
+  const auto entry = entries.next();
+  KOINE_CHECK(entry && *entry && (*entry)->mime_type == journey_mime_type);
+  const auto again = parse_block((*entry)->content);
+  KOINE_CHECK(again && *again == *block);
+}
+
 void read_metadata(Bytes bytes) {
   CompositeReader entries(bytes);
   ByteVector again;
@@ -106,6 +121,7 @@ void read_metadata(Bytes bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Bytes bytes = std::as_bytes(std::span(data, size));
   read_metadata(bytes);
+  read_journey(bytes);
   fragment(bytes);
   const auto frame = parse_frame(bytes);
   if (!frame) {
