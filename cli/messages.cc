@@ -51,7 +51,29 @@ Io<std::string> fail_with(std::string why) {
   co_return std::unexpected(Error(Fault::system, "fail").with_note(std::move(why)));
 }
 
+/// What follows messages on one loop.
+struct Followers {
+  Followers() { journeys.only_who_offers = true; }
+
+  journey::Recorder recorder{{.every = UINT32_MAX, .keep_slowest = 0}};
+  rsocket::Journeys journeys{recorder};
+};
+
+Io<void> serve_one(std::unique_ptr<Stream> connection, const Service& service) {
+  thread_local Followers followers;  // a thread has one loop, which ends before it does
+  PeerOptions options{.journeys = &followers.journeys};
+  Peer peer(std::move(connection), rsocket::Side::server, &service, std::move(options));
+  auto running = peer.run();
+  co_return co_await running;
+}
+
 }  // namespace
+
+Served message_server() {
+  return Handler([service = message_service()](std::unique_ptr<Stream> connection) {
+    return serve_one(std::move(connection), service);
+  });
+}
 
 Service message_service() {
   Service service;

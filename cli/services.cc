@@ -94,7 +94,7 @@ const std::vector<std::string>& service_names() {
 }
 
 Served service_named(std::string_view name, bool is_public) {
-  if (name == "messages") return message_service();
+  if (name == "messages") return message_server();
   if (name == "discard") return {Handler(discard), DatagramHandler(no_answer)};
   if (name == "chargen") return {Handler(chargen), answering(some_characters, is_public)};
   if (name == "daytime") {

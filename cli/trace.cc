@@ -1,7 +1,7 @@
 // koine trace: sends messages to any server and shows each one's way, step by step, by the stamps
-// that our own kernel took.
+// that our own kernel took, and those of the server's if it talks in messages and tells.
 //
-// The server need not know: what happens at its end and in the network between is one step, and
+// Any other need not know: what happens at its end and in the network between is one step, and
 // TCP's confirmation says how much of it the network may have taken at most.
 #include <unistd.h>
 
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "cli/exit_code.h"
 #include "cli/figures.h"
@@ -22,6 +23,7 @@
 #include "koine/base/histogram.h"
 #include "koine/journey/export.h"
 #include "koine/journey/spans.h"
+#include "koine/messages.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/network.h"
 #include "koine/os/track.h"
@@ -39,7 +41,9 @@ constexpr std::size_t journeys_max = 100'000;
 
 struct TraceOptions {
   Endpoint peer;
+  std::string route;
   std::string text;
+  bool has_route = false;
   bool has_text = false;
   std::uint64_t count = 1;
   std::uint64_t every = 1;
@@ -52,6 +56,9 @@ struct TraceOptions {
   bool json = false;
   JourneyFiles files;
   std::string multiplexer;
+
+  /// Its server talks in messages.
+  bool has_messages() const { return !peer.protocol().empty(); }
 };
 
 /// What is known once it is over.
@@ -101,6 +108,33 @@ class Tracing {
       co_await attempt(std::move(ending));
     }
     co_return stream->finish();
+  }
+
+  /// A server that follows messages as well tells its end of their way.
+  Io<void> over_messages() {
+    auto beginning = tracker_.ready();
+    co_await attempt(std::move(beginning));
+    auto reaching = reach(network_, options_.peer, {.timeout = options_.timeout});
+    auto stream = co_await attempt(std::move(reaching));
+    Stream& connection = *stream;
+    PeerOptions peer_options{.journeys = &journeys_};
+    Peer peer(std::move(stream), rsocket::Side::client, nullptr, std::move(peer_options));
+    track_ = dynamic_cast<os::Track*>(connection.track());
+    if (track_ != nullptr) traced_.lacking = track_->timestamping().lacking;
+    auto agreeing = peer.journeys_agreed();
+    co_await attempt(std::move(agreeing));
+    Result<Message> answer = Message();
+    for (std::uint64_t i = 0; i < options_.count && answer; ++i) {
+      if (i != 0 && options_.pause > Duration::zero()) co_await sleep(options_.pause);
+      answer = co_await within(options_.timeout, peer.call(options_.route, message_));
+    }
+    // An error of its handler's is an answer, and has had its way.
+    auto settling = peer.journeys_settled();
+    co_await attempt(std::move(settling));
+    if (!answer) co_return std::unexpected(std::move(answer.error()));
+    peer.close();
+    static_cast<void>(co_await within(options_.timeout, peer.run()));
+    co_return {};
   }
 
   Io<void> over_datagrams() {
@@ -204,11 +238,13 @@ class Tracing {
   Traced& traced_;
   journey::Recorder recorder_;
   os::Tracker tracker_;
+  rsocket::Journeys journeys_{recorder_};
   os::Track* track_ = nullptr;
 };
 
 Result<std::string> read_message(const TraceOptions& options) {
-  if (options.has_text && options.text != "-") return options.text;
+  const bool may_be_empty = options.has_messages() && !options.has_text;
+  if (may_be_empty || (options.has_text && options.text != "-")) return options.text;
   std::string text;
   std::array<char, std::size_t{64} << 10> piece{};
   for (;;) {
@@ -258,8 +294,39 @@ Result<void> report(const TraceOptions& options, const Traced& traced,
   return write_output(as_bytes(text));
 }
 
-int trace(const TraceOptions& options) {
-  if (!options.has_text && is_terminal(STDIN_FILENO)) {
+int usage_error(const std::string& text) {
+  fmt::print(stderr, "koine trace: {} (koine trace --help tells what is)\n", text);
+  return exit_usage;
+}
+
+/// What the words say that they cannot mean; exit_ok if they make sense.
+int check(const TraceOptions& options) {
+  const std::string url = to_string(options.peer);
+  if (!options.has_messages()) {
+    if (options.has_route)
+      return usage_error(fmt::format("{} has no routes: expected {} DATA", url, url));
+    return exit_ok;
+  }
+  if (!options.has_route || options.route.empty())
+    return usage_error(fmt::format("which route? Expected {} ROUTE [DATA]", url));
+  if (options.route.size() > 255) {
+    return usage_error(
+        fmt::format("a route has at most 255 bytes; this one has {}", options.route.size()));
+  }
+  if (!options.wants_reply) return usage_error("--no-reply: only calls are followed to " + url);
+  if (options.reply_bytes != 0) return usage_error("--reply-bytes: the answer is one message");
+  return exit_ok;
+}
+
+int trace(TraceOptions options) {
+  // ROUTE stands before DATA, and only servers of messages have any.
+  if (!options.has_messages() && options.has_route && !options.has_text) {
+    options.text = std::exchange(options.route, {});
+    std::swap(options.has_text, options.has_route);
+  }
+  if (const int code = check(options); code != exit_ok) return code;
+  const bool needs_data = !options.has_messages();
+  if (needs_data && !options.has_text && is_terminal(STDIN_FILENO)) {
     complain(Error(Fault::malformed, "trace").with_note("what shall be sent? Expected DATA, or -"));
     return exit_usage;
   }
@@ -267,7 +334,7 @@ int trace(const TraceOptions& options) {
   if (!message) return complain(message.error());
   const Transport transport = options.peer.transport();
   const bool is_datagram = transport == Transport::udp || transport == Transport::unix_datagram;
-  if (message->empty() || (is_datagram && message->size() > datagram_bytes_max)) {
+  if ((needs_data && message->empty()) || (is_datagram && message->size() > datagram_bytes_max)) {
     complain(
         Error(Fault::malformed, "trace")
             .with_note(fmt::format("the message has {} bytes; expected 1 to {}", message->size(),
@@ -279,8 +346,9 @@ int trace(const TraceOptions& options) {
   os::Network network(**reactor);
   Traced traced;
   Tracing tracing(network, options, *message, traced);
-  const auto done = is_datagram ? (*reactor)->run(tracing.over_datagrams())
-                                : (*reactor)->run(tracing.over_stream());
+  const auto done = options.has_messages() ? (*reactor)->run(tracing.over_messages())
+                    : is_datagram          ? (*reactor)->run(tracing.over_datagrams())
+                                           : (*reactor)->run(tracing.over_stream());
   // What was seen before something went wrong is shown all the same.
   auto reported = report(options, traced, tracing.recorder());
   if (reported) reported = write_files(options.files, traced.journeys);
@@ -295,7 +363,6 @@ int trace(const TraceOptions& options) {
 
 }  // namespace
 
-// Servers of messages have routes: a ROUTE will stand between URL and DATA for their URLs alone.
 void add_trace(Tool& tool) {
   const auto options = std::make_shared<TraceOptions>();
   Page page{
@@ -306,10 +373,15 @@ void add_trace(Tool& tool) {
            "long each step of the way took: in this program and system by the kernel's stamps, in "
            "the network and at the other end by what is left. No right to capture is needed, and "
            "the server need not know.",
+           "A server that talks in messages (RSocket) is asked at ROUTE. If it follows messages as "
+           "well, as koine serve messages does, it tells its end of the way, and the journey has "
+           "the stamps of both kernels. Without DATA the message is empty.",
            "The verdict compares with the messages before it on the same connection, so --count "
            "makes it wiser. With several messages, the slowest is shown.",
            "What the numbers mean, and what they cannot: docs/journey.md."},
       .examples = {{"koine trace tcp://127.0.0.1:7000 hello", "One message, step by step."},
+                   {"koine trace rsocket+tcp://127.0.0.1:7001 echo hello --layers",
+                    "One call, by the stamps of both ends."},
                    {"koine trace tcp://10.0.0.7:80 --count 1000 --slowest 3 --layers - < request",
                     "The three slowest of a thousand, with their headers."},
                    {"koine trace udp://127.0.0.1:53 --json - < query | jq .verdict",
@@ -317,7 +389,15 @@ void add_trace(Tool& tool) {
                    {"koine trace tcp://127.0.0.1:7000 hi --pcapng hi.pcapng",
                     "The headers as Wireshark opens them."}}};
   CLI::App& verb = tool.verb("trace", std::move(page), [options] { return trace(*options); });
-  tool.endpoint(verb, "URL", options->peer, "Where the server is")->required();
+  tool.endpoint(verb, "URL", options->peer, "Where the server is", Speaks::either)->required();
+  verb.add_option_function<std::string>(
+          "ROUTE",
+          [options](const std::string& text) {
+            options->route = text;
+            options->has_route = true;
+          },
+          "Which handler of a server of messages; for no other server")
+      ->type_name("ROUTE");
   verb.add_option_function<std::string>(
           "DATA",
           [options](const std::string& text) {
