@@ -244,7 +244,7 @@ void Following::hear(Event& event) {
   joining_.push_back({.id = event.stream_id,
                       .call = std::move(call),
                       .wants_late = block.has_value(),
-                      .until = later(now(), patience)});
+                      .until = later(now(), late_patience)});
   arm();
 }
 

@@ -42,7 +42,10 @@ class Following final : public InJourneys, private Timer {
   static constexpr Duration late_after = 20ms;
   static constexpr Duration alone_gap = 100ms;
 
-  /// An asker waits so long for it, and as long for a peer's hello.
+  /// An asker waits so long for it, once it is promised.
+  static constexpr Duration late_patience = 1s;
+
+  /// And so long for a peer's hello.
   static constexpr Duration patience = 250ms;
 
   /// Calls of one peer that are followed at a time, and its callers'; more are only counted.

@@ -113,8 +113,8 @@ class Peer {
   }
 
   /// The same, and its journey: in full, with the frames' headers if those can be had. Waits, after
-  /// the answer, until the kernels of both ends have said all they will: at most a quarter of a
-  /// second, and as long for a peer that has not said yet whether it tells. A recorder must be
+  /// the answer, until the kernels of both ends have said all they will: at most a second,
+  /// and a quarter of one for a peer that has not said yet whether it tells. A recorder must be
   /// attached. `timeout` is what the peer is told.
   template <class T = Message, Encodable Request>
   Io<Followed<T>> call(std::string_view route, const Request& request, journey::Follow follow,
