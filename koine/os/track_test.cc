@@ -155,6 +155,15 @@ TEST_P(TrackTest, EveryStampOfAMessageOverTcpComesInOrderAndTheStepsAddUp) {
   }
 }
 
+TEST_P(TrackTest, TrackersOfOneThreadAreReadyOneAfterAnother) {
+  Network network(reactor());
+  journey::Recorder recorder({.every = 1});
+  Tracker first(recorder);
+  Tracker second(recorder);
+  for (Tracker* tracker : {&first, &second, &first})
+    EXPECT_TRUE(reactor().run(tracker->ready()).value_or(false));
+}
+
 TEST_P(TrackTest, EveryStampOfADatagramComesInOrderAndTheStepsAddUp) {
   Network network(reactor());
   for (const char* at : {"udp://127.0.0.1:0", "udp://[::1]:0"}) {

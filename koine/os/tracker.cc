@@ -5,11 +5,19 @@
 #include "koine/os/track.h"
 
 namespace koine::os {
+namespace {
 
-OfThread::OfThread() : holder(sys::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
-  // Without it everything works but, now and then, a connection's first arrival.
-  if (holder) enable_timestamping(holder.get(), Transport::udp, false);
+/// A socket whose arrivals are stamped; none if no descriptor is left.
+Fd stamped_socket() {
+  Fd fd(sys::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd) enable_timestamping(fd.get(), Transport::udp, false);
+  return fd;
 }
+
+}  // namespace
+
+// Without it everything works but, now and then, a connection's first arrival.
+OfThread::OfThread() : holder(stamped_socket()) {}
 
 std::shared_ptr<const OfThread> OfThread::get() {
   thread_local std::weak_ptr<const OfThread> last;
@@ -20,14 +28,14 @@ std::shared_ptr<const OfThread> OfThread::get() {
 
 Io<bool> Tracker::ready() {
   constexpr int tries_max = 200;
-  const Fd& holder = shared_->holder;
+  const Fd probe = stamped_socket();  // its own: the holder is everybody's
   auto to = to_sockaddr(Address(loopback_v4, 0));
-  if (!holder || !to || sys::bind(holder.get(), to->get(), to->size) != 0) co_return false;
-  to = to_sockaddr(local_address(holder.get()));
-  if (!to || sys::connect(holder.get(), to->get(), to->size) != 0) co_return false;
+  if (!probe || !to || sys::bind(probe.get(), to->get(), to->size) != 0) co_return false;
+  to = to_sockaddr(local_address(probe.get()));
+  if (!to || sys::connect(probe.get(), to->get(), to->size) != 0) co_return false;
   for (int tries = 0; tries < tries_max; ++tries) {
     std::byte letter{};
-    if (sys::send(holder.get(), &letter, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) co_return false;
+    if (sys::send(probe.get(), &letter, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) co_return false;
     ControlBuffer room;
     iovec piece{&letter, 1};
     msghdr message{};
@@ -35,7 +43,7 @@ Io<bool> Tracker::ready() {
     message.msg_iovlen = 1;
     message.msg_control = room.bytes;
     message.msg_controllen = sizeof(room.bytes);
-    if (sys::recvmsg(holder.get(), &message, MSG_DONTWAIT) == 1 && arrival_of(message))
+    if (sys::recvmsg(probe.get(), &message, MSG_DONTWAIT) == 1 && arrival_of(message))
       co_return true;
     co_await sleep(1ms);
   }
