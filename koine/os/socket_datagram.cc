@@ -148,7 +148,7 @@ Result<Received> SocketDatagram::nothing_yet() {
 
 Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
   waits_by_clock_ = false;
-  if (late_) return std::unexpected(late_error());
+  if (late_ && are_equal(late_->to, to)) return std::unexpected(late_error());
   if (!watcher_.can_write()) return fail(Fault::would_block);
   Train* train = train_to(to);
   if (!may_collect(from.size())) {
@@ -302,17 +302,18 @@ void SocketDatagram::learn(int error, std::size_t datagram_bytes) {
   in_train_max_until_ = reactor_.loop().now() + belief;
 }
 
-/// A datagram that had been accepted was not sent: the next send says so, and the next receive that
-/// finds nothing; who waits may be waiting for the answer.
+/// A datagram that had been accepted was not sent: the next send to that peer says so, or the next
+/// receive that finds nothing; who waits may be waiting for the answer.
 void SocketDatagram::lost(const Address& to, int error) {
-  if (!late_) late_ = system_error("send to", to_string(to), error);
-  ++lost_;
+  if (!late_) late_ = Late{to, system_error("send to", to_string(to), error)};
+  ++late_->count;
   watcher_.readers.wake_all(reactor_.loop());
 }
 
 Error SocketDatagram::late_error() {
-  Error late = std::move(*late_).with_note("datagrams that had been accepted and are lost: " +
-                                           std::to_string(std::exchange(lost_, 0)));
+  Error late = std::move(late_->why)
+                   .with_note("datagrams that had been accepted and are lost: " +
+                              std::to_string(late_->count));
   late_.reset();
   return late;
 }

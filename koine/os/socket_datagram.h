@@ -51,6 +51,13 @@ class SocketDatagram final : public Datagram, private Timer {
     std::optional<std::int64_t> stamp_ns;  // when the kernel had it, if messages are followed
   };
 
+  /// Datagrams that had been accepted and were not sent.
+  struct Late {
+    Address to;  // the first of them
+    Error why;
+    std::size_t count = 0;
+  };
+
   /// The moment to send what was collected: the end of the turn, or when the kernel takes more.
   class Departure final : public Runnable {
    public:
@@ -104,8 +111,7 @@ class SocketDatagram final : public Datagram, private Timer {
   std::size_t oldest_ = 0;        // of them: it makes room for another
   std::size_t in_train_max_ = 0;  // bytes of a datagram; larger ones go alone
   Instant in_train_max_until_{};  // so long this is believed
-  std::optional<Error> late_;     // why datagrams that had been accepted were not sent
-  std::size_t lost_ = 0;          // how many
+  std::optional<Late> late_;
   Departure departure_;
   std::unique_ptr<Track> track_;  // null unless somebody follows messages
 };

@@ -240,6 +240,20 @@ TEST_F(TrainsTest, WhatIsLostAfterItWasAcceptedIsToldToTheNextSender) {
   expect_arrive(*theirs, all);
 }
 
+TEST_F(TrainsTest, WhatIsLostToOnePeerStopsNothingToAnother) {
+  const auto ours = anywhere();
+  const auto theirs = anywhere();
+  const auto others = anywhere();
+  const auto all = messages(2, 100);
+  const faults::Plan unreachable{.call = Call::sendmsg, .number = 2, .error = ENETUNREACH};
+  EXPECT_EQ(calls_to_send(*ours, all, theirs->local(), unreachable), 2);
+  EXPECT_TRUE(run(send_to(*ours, as_bytes("to another"), others->local())));
+  expect_arrive(*others, {"to another"});
+  const auto told = run(send_to(*ours, as_bytes("next"), theirs->local()));
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error(), Fault::unreachable);
+}
+
 TEST_F(TrainsTest, WhoWaitsForAnAnswerIsToldThatTheQuestionWasLost) {
   const auto ours = anywhere();
   const auto theirs = anywhere();
