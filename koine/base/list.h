@@ -30,7 +30,7 @@ class ListNode {
  public:
   ListNode() = default;
   /// What has not joined a list yet may still move; the new one starts outside.
-  ListNode(ListNode&& other) noexcept { assert(!other.listed()); }
+  ListNode([[maybe_unused]] ListNode&& other) noexcept { assert(!other.listed()); }
   ListNode& operator=(const ListNode&) = delete;
   ~ListNode() { leave(); }
 
