@@ -1,9 +1,9 @@
 // Client: reaches a server that may not be there yet, or not now.
 #pragma once
 
-#include <memory>
 #include <string>
 
+#include "koine/base/unique_ptr.h"
 #include "koine/transport/network.h"
 
 namespace koine {

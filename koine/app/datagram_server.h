@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "koine/app/server.h"
+#include "koine/base/unique_ptr.h"
 #include "koine/transport/datagram.h"
 
 namespace koine {

@@ -258,8 +258,9 @@ TEST(Drain, TellsWorkersElsewhere) {
   VirtualTime time;
   memory::MemoryNetwork network(time.loop());
   for (const bool deaf : {false, true}) {
-    auto workers = std::make_shared<Elsewhere>(deaf);
-    Server server(network, workers, drain_in(5s));
+    auto made = std::make_unique<Elsewhere>(deaf);
+    const Elsewhere& workers = *made;
+    Server server(network, std::move(made), drain_in(5s));
     const Endpoint place = *server.listen(*parse_endpoint("tcp://127.0.0.1:0"));
     Started<Task<ServerCounts>> running(time.loop(), server.run());
     auto client = network.connect_now(good_client, *place.address());
@@ -272,7 +273,7 @@ TEST(Drain, TellsWorkersElsewhere) {
     }
     time.run();
     ASSERT_TRUE(running.done());
-    EXPECT_EQ(workers->story, deaf ? "drain cut " : "drain ended ");
+    EXPECT_EQ(workers.story, deaf ? "drain cut " : "drain ended ");
     EXPECT_EQ(server.counts().cut, deaf ? 1 : 0);
     // A deaf one has a second to hear that it is cut.
     EXPECT_EQ(time.now() - begun, deaf ? 6s : 0s);

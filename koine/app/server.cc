@@ -43,7 +43,7 @@ ServerCounts& ServerCounts::operator+=(const ServerCounts& other) {
 
 class Server::Body {
  public:
-  Body(Network& network, Handler handler, std::shared_ptr<Workers> workers, ServerOptions options);
+  Body(Network& network, Handler handler, std::unique_ptr<Workers> workers, ServerOptions options);
   Body(const Body&) = delete;
   ~Body() { destroy_guests(); }
 
@@ -138,7 +138,7 @@ class Server::Body {
   Network& network_;
   Loop& loop_;
   Handler handler_;
-  std::shared_ptr<Workers> workers_;
+  std::unique_ptr<Workers> workers_;
   ServerOptions options_;
   ServerCounts counts_;
   std::vector<std::unique_ptr<Listener>> listeners_;
@@ -153,7 +153,7 @@ class Server::Body {
   Scope acceptors_;
 };
 
-Server::Body::Body(Network& network, Handler handler, std::shared_ptr<Workers> workers,
+Server::Body::Body(Network& network, Handler handler, std::unique_ptr<Workers> workers,
                    ServerOptions options)
     : network_(network),
       loop_(network.loop()),
@@ -378,7 +378,7 @@ void Server::Body::cut() {
 Server::Server(Network& network, Handler handler, ServerOptions options)
     : body_(std::make_unique<Body>(network, std::move(handler), nullptr, std::move(options))) {}
 
-Server::Server(Network& network, std::shared_ptr<Workers> workers, ServerOptions options)
+Server::Server(Network& network, std::unique_ptr<Workers> workers, ServerOptions options)
     : body_(std::make_unique<Body>(network, Handler(), std::move(workers), std::move(options))) {}
 
 Server::~Server() = default;

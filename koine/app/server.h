@@ -16,11 +16,11 @@
 // next request ends; when the time is up, what still runs is cut and counted.
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "koine/app/limits.h"
 #include "koine/base/function.h"
+#include "koine/base/unique_ptr.h"
 #include "koine/transport/network.h"
 
 namespace koine {
@@ -70,7 +70,7 @@ class Server {
   Server(Network& network, Handler handler, ServerOptions options = {});
 
   /// The same with handlers that run elsewhere.
-  Server(Network& network, std::shared_ptr<Workers> workers, ServerOptions options = {});
+  Server(Network& network, std::unique_ptr<Workers> workers, ServerOptions options = {});
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -12,7 +12,6 @@
 #include <coroutine>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <source_location>
 #include <type_traits>
 #include <utility>

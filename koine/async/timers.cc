@@ -6,6 +6,17 @@
 
 namespace koine {
 
+struct Timers::Wheels {
+  std::array<Wheel, wheels> wheel;
+};
+
+Timers::Timers(Instant now) : current_(tick_of(now)) {}
+Timers::~Timers() = default;
+
+Timers::Wheel& Timers::wheel_at(int index) {
+  return wheels_->wheel[static_cast<std::size_t>(index)];
+}
+
 void Timers::arm(Timer& timer, Instant deadline) {
   timer.deadline_ = deadline;
   timer.order_ = armed_++;

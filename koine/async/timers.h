@@ -14,12 +14,12 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "koine/async/operation.h"
 #include "koine/base/time.h"
+#include "koine/base/unique_ptr.h"
 
 namespace koine {
 
@@ -51,7 +51,10 @@ class Timer : public Runnable {
 /// All timers of one loop.
 class Timers {
  public:
-  explicit Timers(Instant now) : current_(tick_of(now)) {}
+  explicit Timers(Instant now);
+  Timers(const Timers&) = delete;
+  Timers& operator=(const Timers&) = delete;
+  ~Timers();
 
   /// Arms `timer`, or moves it if it is armed. O(1). A deadline in the past is due at once.
   void arm(Timer& timer, Instant deadline);
@@ -76,8 +79,8 @@ class Timers {
     std::array<List<Timer>, slots> slot;
     std::uint64_t occupied = 0;  // a set bit may be stale: its timers were cancelled
   };
-  using Wheels = std::array<Wheel, wheels>;
-  Wheel& wheel_at(int index) { return (*wheels_)[static_cast<std::size_t>(index)]; }
+  struct Wheels;
+  Wheel& wheel_at(int index);
   struct Place {
     int wheel;
     int slot;

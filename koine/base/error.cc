@@ -1,5 +1,6 @@
 #include "koine/base/error.h"
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 

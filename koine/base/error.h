@@ -6,7 +6,6 @@
 //     connect tcp://10.0.0.7:80: refused (after 3.1 ms)
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <expected>
 #include <string>

@@ -26,31 +26,44 @@ class Function<R(Arguments...)> {
     std::swap(held_, other.held_);
     return *this;
   }
-  ~Function() { delete held_; }
+  ~Function() {
+    if (held_ != nullptr) held_->kind.destroy(held_);
+  }
 
   R operator()(Arguments... arguments) const {
-    return held_->call(std::forward<Arguments>(arguments)...);
+    return held_->kind.call(*held_, std::forward<Arguments>(arguments)...);
   }
 
   explicit operator bool() const { return held_ != nullptr; }
 
  private:
+  struct Callable;
+
+  // Two pointers instead of virtual functions, whose classes' names would be in every program.
+  struct Kind {
+    R (*call)(Callable& callable, Arguments&&... arguments);
+    void (*destroy)(Callable* callable) noexcept;
+  };
   struct Callable {
-    virtual ~Callable() = default;
-    virtual R call(Arguments... arguments) = 0;
+    const Kind& kind;
   };
 
   template <class F>
-  struct Held final : Callable {
-    explicit Held(F&& f) : callable(std::move(f)) {}
-    explicit Held(const F& f) : callable(f) {}
-    R call(Arguments... arguments) override {
+  struct Held : Callable {
+    explicit Held(F&& f) : Callable{kind_of_held}, callable(std::move(f)) {}
+    explicit Held(const F& f) : Callable{kind_of_held}, callable(f) {}
+
+    static R call(Callable& held, Arguments&&... arguments) {
+      F& callable = static_cast<Held&>(held).callable;
       if constexpr (std::is_void_v<R>) {
         static_cast<void>(callable(std::forward<Arguments>(arguments)...));
       } else {
         return callable(std::forward<Arguments>(arguments)...);
       }
     }
+    static void destroy(Callable* held) noexcept { delete static_cast<Held*>(held); }
+    static constexpr Kind kind_of_held{&call, &destroy};
+
     F callable;
   };
 

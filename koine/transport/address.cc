@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <tuple>
 
 #include "koine/base/bytes.h"
 #include "koine/transport/characters.h"
@@ -307,6 +308,10 @@ std::string to_string(const Address& address) {
     case Address::Kind::unix_abstract: return "@" + printable(address.unix_name());
   }
   return {};
+}
+
+std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b) {
+  return std::tie(a.is_v6_, a.bytes_, a.zone_) <=> std::tie(b.is_v6_, b.bytes_, b.zone_);
 }
 
 }  // namespace koine

@@ -107,7 +107,7 @@ class IpAddress {
   IpAddress with_zone_index(std::uint32_t index) const;
 
   friend constexpr bool operator==(const IpAddress&, const IpAddress&) = default;
-  friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
+  friend std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b);
 
  private:
   bool is_v6_ = false;

@@ -1,6 +1,7 @@
 #include "koine/transport/endpoint.h"
 
 #include <cassert>
+#include <tuple>
 
 #include "koine/transport/characters.h"
 #include "koine/transport/host.h"
@@ -197,6 +198,16 @@ std::string to_string(const Endpoint& endpoint) {
   }
   if (!endpoint.query().empty()) text += "?" + endpoint.query();
   return text;
+}
+
+bool operator==(const Endpoint& a, const Endpoint& b) { return (a <=> b) == 0; }
+
+std::strong_ordering operator<=>(const Endpoint& a, const Endpoint& b) {
+  const auto parts = [](const Endpoint& e) {
+    return std::tie(e.transport_, e.protocol_, e.ip_, e.name_, e.port_, e.descriptor_, e.unix_,
+                    e.path_, e.query_);
+  };
+  return parts(a) <=> parts(b);
 }
 
 }  // namespace koine

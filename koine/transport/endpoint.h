@@ -118,8 +118,9 @@ class Endpoint {
   /// a name that was resolved, or a socket that was inherited and asked where it is.
   Endpoint at(const Address& address, Transport transport) const;
 
-  friend bool operator==(const Endpoint&, const Endpoint&) = default;
-  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+  // Not defaulted: whoever includes this would pay for what that is made of.
+  friend bool operator==(const Endpoint& a, const Endpoint& b);
+  friend std::strong_ordering operator<=>(const Endpoint& a, const Endpoint& b);
 
  private:
   friend class EndpointParser;

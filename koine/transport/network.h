@@ -8,12 +8,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "koine/async/task.h"
 #include "koine/async/wait.h"
+#include "koine/base/unique_ptr.h"
 #include "koine/transport/address.h"
 #include "koine/transport/datagram.h"
 #include "koine/transport/endpoint.h"

@@ -1,6 +1,7 @@
 #include "koine/transport/reader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "koine/async/loop.h"
@@ -30,6 +31,33 @@ auto Reader::prefixed(LengthPrefix prefix) -> Read<std::optional<Bytes>> {
 }
 auto Reader::some() -> Read<Bytes> { return {*this, {}}; }
 
+void Reader::Gathered::append(Bytes more) {
+  if (more.empty()) return;
+  const std::size_t wanted = size_ + more.size();
+  if (wanted > capacity_) {
+    const std::size_t capacity = std::max(wanted, 2 * capacity_);
+    auto* larger = static_cast<std::byte*>(frame_pool::allocate(capacity));
+    if (size_ != 0) std::memcpy(larger, memory_, size_);
+    if (memory_ != nullptr) frame_pool::release(memory_, capacity_);
+    memory_ = larger;
+    capacity_ = capacity;
+  }
+  std::memcpy(memory_ + size_, more.data(), more.size());
+  size_ = wanted;
+}
+
+void Reader::Gathered::drop_first(std::size_t count) {
+  size_ -= count;
+  std::memmove(memory_, memory_ + count, size_);
+}
+
+void Reader::Gathered::clear() {
+  if (memory_ != nullptr) frame_pool::release(memory_, capacity_);
+  memory_ = nullptr;
+  size_ = 0;
+  capacity_ = 0;
+}
+
 std::size_t Reader::buffered() const {
   const std::size_t behind = carry_.empty() ? 0 : held_.size() - gathered_;
   return received().size() - answered_ + behind;
@@ -47,11 +75,11 @@ void Reader::drop_answer() {
     gathered_ = 0;
     carry_.clear();
   } else {
-    carry_.erase(carry_.begin(), carry_.begin() + static_cast<std::ptrdiff_t>(answered_));
+    carry_.drop_first(answered_);
   }
   answered_ = 0;
   if (!held_) held_ = Buffer();
-  if (carry_.empty()) carry_ = {};
+  if (carry_.empty()) carry_.clear();
 }
 
 /// Moves more of held_ to carry_, so that the message's bytes lie together.
@@ -60,7 +88,7 @@ void Reader::gather(std::size_t missing) {
   // The first arrival is known to hold no end of the message: all of it belongs.
   const std::size_t step = carry_.empty() ? rest.size() : std::max(missing, gather_bytes_min);
   const std::size_t count = std::min(rest.size(), step);
-  carry_.insert(carry_.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(count));
+  carry_.append(rest.first(count));
   gathered_ += count;
   if (gathered_ == held_.size()) {
     held_ = Buffer();

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "koine/async/frame_pool.h"
 #include "koine/base/buffer.h"
@@ -50,17 +49,27 @@ class Reader {
     std::size_t scanned = 0;
   };
 
-  /// Memory that costs nothing to give back and to take again.
-  template <class T>
-  struct FromPool {
-    using value_type = T;
-    T* allocate(std::size_t count) {
-      return static_cast<T*>(frame_pool::allocate(count * sizeof(T)));
-    }
-    void deallocate(T* memory, std::size_t count) noexcept {
-      frame_pool::release(memory, count * sizeof(T));
-    }
-    friend bool operator==(FromPool, FromPool) { return true; }
+  /// Bytes that lie together, in memory that costs nothing to give back and to take again.
+  class Gathered {
+   public:
+    Gathered() = default;
+    Gathered(const Gathered&) = delete;
+    Gathered& operator=(const Gathered&) = delete;
+    ~Gathered() { clear(); }
+
+    bool empty() const { return size_ == 0; }
+    std::size_t size() const { return size_; }
+    Bytes bytes() const { return {memory_, size_}; }
+    void append(Bytes more);
+    void drop_first(std::size_t count);
+
+    /// Holds neither bytes nor memory.
+    void clear();
+
+   private:
+    std::byte* memory_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
   };
 
  public:
@@ -116,14 +125,14 @@ class Reader {
   void drop_answer();
   void gather(std::size_t missing);
   Result<void> receive_more();
-  Bytes received() const { return carry_.empty() ? held_.bytes() : Bytes(carry_); }
+  Bytes received() const { return carry_.empty() ? held_.bytes() : carry_.bytes(); }
   std::size_t buffered() const;
 
   Stream& stream_;
   ReaderOptions options_;
-  Buffer held_;                                        // the last arrival
-  std::vector<std::byte, FromPool<std::byte>> carry_;  // a message that straddles arrivals
-  std::size_t gathered_ = 0;                           // how much of held_ is in carry_ too
+  Buffer held_;               // the last arrival
+  Gathered carry_;            // a message that straddles arrivals
+  std::size_t gathered_ = 0;  // how much of held_ is in carry_ too
   std::size_t answered_ = 0;  // how much of received() the last answer took
   Instant began_{};           // when the unfinished message's first arrival was waited for
   bool unfinished_ = false;

@@ -7,8 +7,9 @@ Result<void> Stream::attach(journey::Recorder* recorder) {
   return fail(Fault::unsupported, "follow", name());
 }
 
-Result<void> detail::write_pieces(Stream& stream, std::span<Bytes> pieces, std::uint8_t& next) {
-  for (; next < pieces.size(); ++next) {
+Result<void> detail::write_pieces(Stream& stream, Bytes* pieces, std::size_t count,
+                                  std::uint8_t& next) {
+  for (; next < count; ++next) {
     Bytes& rest = pieces[next];
     while (!rest.empty()) {
       const auto taken = stream.write_now(rest);

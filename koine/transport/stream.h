@@ -11,7 +11,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -119,8 +118,8 @@ inline Receive receive(Stream& stream) { return Receive(stream); }
 
 namespace detail {
 
-/// Writes `pieces` from number `next` on; each is shortened by what was taken.
-Result<void> write_pieces(Stream& stream, std::span<Bytes> pieces, std::uint8_t& next);
+/// Writes `count` pieces from number `next` on; each is shortened by what was taken.
+Result<void> write_pieces(Stream& stream, Bytes* pieces, std::size_t count, std::uint8_t& next);
 
 inline Bytes piece(Bytes bytes) { return bytes; }
 inline Bytes piece(std::string_view text) { return as_bytes(text); }
@@ -138,7 +137,9 @@ class [[nodiscard]] WriteAll final : public Trying<WriteAll<count>, void> {
   explicit WriteAll(Stream& stream, const Pieces&... pieces)
       : stream_(stream), pieces_{detail::piece(pieces)...} {}
 
-  Result<void> attempt_once() { return detail::write_pieces(stream_, pieces_, next_); }
+  Result<void> attempt_once() {
+    return detail::write_pieces(stream_, pieces_.data(), count, next_);
+  }
   void park() { stream_.writable().join(*this); }
   Activity activity() const override { return {"write", stream_.name()}; }
 
