@@ -4,6 +4,7 @@
 
 #include "cli/messages.h"
 #include "koine/base/bytes.h"
+#include "koine/datagrams.h"
 
 namespace koine::cli {
 namespace {

@@ -1,7 +1,7 @@
 // Sends each datagram back to whoever sent it: RFC 862 over UDP.
 //
 //     udp_echo udp://127.0.0.1:4002
-#include "koine/koine.h"
+#include "koine/datagrams.h"
 
 koine::Io<void> echo(const koine::DatagramRequest& request) {
   if (!request.from.ip().is_loopback()) co_return {};  // two echoes that face each other never stop

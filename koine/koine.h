@@ -15,14 +15,12 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include "koine/app/client.h"
-#include "koine/app/datagram_server.h"
 #include "koine/app/server.h"
 #include "koine/async/combine.h"
 #include "koine/async/event.h"
@@ -30,17 +28,57 @@
 #include "koine/async/sleep.h"
 #include "koine/async/task.h"
 #include "koine/async/within.h"
+#include "koine/base/function.h"
+#include "koine/base/unique_ptr.h"
 #include "koine/transport/network.h"
 #include "koine/transport/reader.h"
 
 namespace koine {
 
+namespace os {
+class Reactor;
+}
+
+class Conversation;
+struct DatagramRequest;
+
+/// Who answers datagrams: see koine/datagrams.h, which belongs to programs that do.
+using DatagramHandler = Function<Io<void>(const DatagramRequest& request)>;
+using ConversationHandler = Function<Io<void>(std::unique_ptr<Conversation>)>;
+
+namespace detail {
+
+// What serve() is made of beside a server of connections (see serving.h). Each part is linked into
+// the programs that name it, here and below, and into no other.
+struct Place;
+class DatagramService;
+using MakeDatagramService = std::unique_ptr<DatagramService> (*)(const Place& place);
+using MakeWorkers = std::unique_ptr<Workers> (*)(const Place& place);
+std::unique_ptr<DatagramService> make_datagram_service(const Place& place);
+std::unique_ptr<Workers> make_thread_workers(const Place& place);
+std::unique_ptr<Workers> make_process_workers(const Place& place);
+std::unique_ptr<Workers> make_command_workers(const Place& place);
+
+}  // namespace detail
+
 /// Where a connection's handler runs.
-enum class Concurrency {
-  coroutine,  ///< on the loop that accepted it
-  thread,     ///< in a thread of its own: it may block (see os/workers.h about stopping it)
-  process,    ///< in a process of its own: it may crash
+class Concurrency {
+ public:
+  static const Concurrency coroutine;  ///< on the loop that accepted it
+  static const Concurrency thread;     ///< in a thread of its own: it may block (see os/workers.h)
+  static const Concurrency process;    ///< in a process of its own: it may crash
+
+  friend bool operator==(Concurrency, Concurrency) = default;
+
+  detail::MakeWorkers workers() const { return workers_; }
+
+ private:
+  constexpr explicit Concurrency(detail::MakeWorkers make) : workers_(make) {}
+  detail::MakeWorkers workers_;
 };
+inline constexpr Concurrency Concurrency::coroutine{nullptr};
+inline constexpr Concurrency Concurrency::thread{detail::make_thread_workers};
+inline constexpr Concurrency Concurrency::process{detail::make_process_workers};
 
 /// A command line that serves one connection: the socket is its standard input and output.
 struct Command {
@@ -51,7 +89,8 @@ struct Command {
 ///
 /// Functions and lambdas fit as they are: `serve("tcp://:7000", echo)`. A lambda that is a
 /// coroutine may use its captures, since the service keeps it as long as any connection.
-struct Served {
+class Served {
+ public:
   template <class Connection>
     requires std::is_convertible_v<Connection, Handler>
   Served(Connection connection) : on_connection(std::move(connection)) {}  // NOLINT
@@ -59,26 +98,43 @@ struct Served {
   /// One handler for each datagram.
   template <class EachDatagram>
     requires std::is_convertible_v<EachDatagram, DatagramHandler>
-  Served(EachDatagram datagram) : on_datagram(std::move(datagram)) {}  // NOLINT
+  Served(EachDatagram datagram)  // NOLINT
+      : on_datagram_(std::move(datagram)), datagrams_(detail::make_datagram_service) {}
 
   /// One for each peer that sends datagrams.
   template <class EachPeer>
     requires std::is_convertible_v<EachPeer, ConversationHandler>
-  Served(EachPeer peer) : on_conversation(std::move(peer)) {}  // NOLINT
+  Served(EachPeer peer)  // NOLINT
+      : on_conversation_(std::move(peer)), datagrams_(detail::make_datagram_service) {}
 
   Served(Handler connection, DatagramHandler datagram)
-      : on_connection(std::move(connection)), on_datagram(std::move(datagram)) {}
+      : on_connection(std::move(connection)),
+        on_datagram_(std::move(datagram)),
+        datagrams_(detail::make_datagram_service) {}
   Served(Handler connection, ConversationHandler peer)
-      : on_connection(std::move(connection)), on_conversation(std::move(peer)) {}
+      : on_connection(std::move(connection)),
+        on_conversation_(std::move(peer)),
+        datagrams_(detail::make_datagram_service) {}
 
   /// A command for each connection, as inetd(8) has it. Whatever ServeOptions::concurrency says, it
   /// is a process; limits of time and bytes do not reach into it.
-  Served(Command line) : command(std::move(line.words)) {}  // NOLINT
+  Served(Command line)  // NOLINT
+      : command_(std::move(line.words)), commands_(detail::make_command_workers) {}
 
-  Handler on_connection;
-  DatagramHandler on_datagram;
-  ConversationHandler on_conversation;
-  std::vector<std::string> command;
+  Handler on_connection;  ///< it may be replaced; empty if there is none
+
+  const DatagramHandler& on_datagram() const { return on_datagram_; }
+  const ConversationHandler& on_conversation() const { return on_conversation_; }
+  const std::vector<std::string>& command() const { return command_; }
+  detail::MakeDatagramService datagrams() const { return datagrams_; }
+  detail::MakeWorkers commands() const { return commands_; }
+
+ private:
+  DatagramHandler on_datagram_;
+  ConversationHandler on_conversation_;
+  std::vector<std::string> command_;
+  detail::MakeDatagramService datagrams_ = nullptr;
+  detail::MakeWorkers commands_ = nullptr;
 };
 
 struct ServeOptions {

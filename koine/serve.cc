@@ -1,4 +1,4 @@
-// serve(): a Server as a whole program, with signals, shards, threads and processes.
+// serve(): a Server as a whole program, with signals and shards.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -9,21 +9,25 @@
 #include <optional>
 
 #include "koine/async/combine.h"
-#include "koine/koine.h"
 #include "koine/os/network.h"
 #include "koine/os/reactor.h"
 #include "koine/os/shards.h"
 #include "koine/os/signals.h"
-#include "koine/os/workers.h"
+#include "koine/serving.h"
 
 namespace koine {
 namespace {
 
+using detail::DatagramService;
+using detail::Job;
+using detail::MakeWorkers;
+using detail::Place;
+
 /// Descriptors that a loop has beside its connections: multiplexer, doorbell, listeners, lookups.
 constexpr std::size_t descriptors_besides = 64;
 
-/// A thread has a loop of its own for its one connection.
-constexpr std::size_t descriptors_of_thread = 4;
+/// A thread has a loop of its own for its one connection, a process is watched.
+constexpr std::size_t descriptors_elsewhere = 4;
 
 /// Nobody needs more, and the sum fits.
 constexpr std::size_t descriptors_max = std::size_t{1} << 24;
@@ -35,9 +39,9 @@ void print(std::FILE* to, const std::string& text) {
 
 /// Lets this process have as many descriptors as it needs, if it may.
 void allow_descriptors(const ServeOptions& options) {
-  const bool has_threads = options.concurrency == Concurrency::thread;
+  const bool elsewhere = options.concurrency != Concurrency::coroutine;
   const rlim_t wanted = std::min(options.limits.connections, descriptors_max) *
-                            (has_threads ? descriptors_of_thread : 1) +
+                            (elsewhere ? descriptors_elsewhere : 1) +
                         std::min(options.shards, descriptors_max) * descriptors_besides;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
@@ -45,155 +49,40 @@ void allow_descriptors(const ServeOptions& options) {
   ::setrlimit(RLIMIT_NOFILE, &limit);  // if not, accepting pauses where they run out
 }
 
-/// What is to be done. Threads that could not be stopped may outlive all else here, so it is
-/// shared.
-struct Job {
-  Served served;
-  ServeOptions options;
-
-  /// The options of one of `servers` servers that together keep the limits.
-  ServerOptions server_options(std::size_t number, std::size_t servers) const {
-    const auto part_of = [&](std::size_t whole) {
-      return std::max<std::size_t>(whole / servers + (number < whole % servers ? 1 : 0), 1);
-    };
-    ServerOptions part;
-    part.limits = options.limits;
-    part.limits.connections = part_of(options.limits.connections);
-    part.limits.unsent_bytes = part_of(options.limits.unsent_bytes);
-    part.limits.datagram_peers = part_of(options.limits.datagram_peers);
-    part.limits.datagram_bytes_waiting = part_of(options.limits.datagram_bytes_waiting);
-    part.drain = options.drain;
-    part.listen.shared = servers > 1;
-    return part;
-  }
-};
-
-Handler connection_handler(const std::shared_ptr<const Job>& job) {
-  return [job](std::unique_ptr<Stream> stream) {
-    return job->served.on_connection(std::move(stream));
-  };
-}
-
-Task<void> drain_when(Event& told, Server& server) {
-  co_await told.wait();
-  server.drain();
-}
-
-/// One connection in a thread or process of its own: a server with the same limits, and one guest.
-Io<void> serve_alone(std::shared_ptr<const Job> job, os::Reactor& reactor,
-                     std::unique_ptr<Stream> stream, Event& drain) {
-  os::Network network(reactor);
-  ServerOptions options = job->server_options(0, 1);
-  std::optional<Error> failure;
-  options.on_error = [&failure](const std::string&, const Error& error) { failure = error; };
-  Server server(network, connection_handler(job), std::move(options));
-  server.adopt(std::move(stream));
-  Scope attendants;
-  attendants.spawn(drain_when(drain, server));
-  auto served = server.run();
-  co_await served;
-  if (failure) co_return std::unexpected(std::move(*failure));
-  co_return {};
-}
-
-/// Runs connections in threads or processes.
-class Elsewhere final : public Workers {
- public:
-  Elsewhere(os::Reactor& reactor, const std::shared_ptr<const Job>& job)
-      : reactor_(reactor),
-        serve_(std::make_shared<const os::ServeOne>(
-            [job](os::Reactor& own, std::unique_ptr<Stream> stream, Event& drain) {
-              return serve_alone(job, own, std::move(stream), drain);
-            })),
-        concurrency_(job->options.concurrency) {}
-
-  Io<void> serve(std::unique_ptr<Stream> stream) override {
-    if (concurrency_ == Concurrency::thread)
-      return os::serve_in_thread(reactor_, std::move(stream), serve_, orders_);
-    return os::serve_in_process(reactor_, std::move(stream), serve_, orders_);
-  }
-  void drain() override { orders_.drain.set(); }
-  void cut() override { orders_.stop.set(); }
-
- private:
-  os::Reactor& reactor_;
-  std::shared_ptr<const os::ServeOne> serve_;
-  Concurrency concurrency_;
-  os::Orders orders_;
-};
-
-/// Runs a command for each connection.
-class Commands final : public Workers {
- public:
-  Commands(os::Reactor& reactor, const std::shared_ptr<const Job>& job, Duration drain_quiet)
-      : reactor_(reactor), command_(job, &job->served.command), drain_quiet_(drain_quiet) {}
-
-  Io<void> serve(std::unique_ptr<Stream> stream) override {
-    return os::serve_with_command(reactor_, std::move(stream), command_, drain_quiet_, orders_);
-  }
-  void drain() override { orders_.drain.set(); }
-  void cut() override { orders_.stop.set(); }
-
- private:
-  os::Reactor& reactor_;
-  std::shared_ptr<const std::vector<std::string>> command_;
-  Duration drain_quiet_;
-  os::Orders orders_;
-};
-
 /// The servers of one shard. Only its own thread touches them.
 struct Hall {
   Hall(os::Shard& shard, const std::shared_ptr<const Job>& job);
 
   Result<Endpoint> listen(const Endpoint& at);
   void drain() {
-    connections->drain();
-    datagrams->drain();
+    connections.drain();
+    if (datagrams) datagrams->drain();
   }
   void cut() {
     told.set();
-    connections->cut();
-    datagrams->cut();
+    connections.cut();
+    if (datagrams) datagrams->cut();
   }
 
+  Place place;
   const Served& served;
-  std::unique_ptr<Server> connections;
-  std::unique_ptr<DatagramServer> datagrams;
-  Event told;                    // where to listen, or that there is nothing to do
-  std::vector<Endpoint> places;  // there
+  Server connections;
+  std::unique_ptr<DatagramService> datagrams;  // null if no handler is for them
+  Event told;                                  // where to listen, or that there is nothing to do
+  std::vector<Endpoint> places;                // there
 };
 
-Hall::Hall(os::Shard& shard, const std::shared_ptr<const Job>& job) : served(job->served) {
-  const auto options = [&] {
-    ServerOptions made = job->server_options(shard.number, job->options.shards);
-    if (job->options.on_error) {
-      made.on_error = [job](const std::string& peer, const Error& error) {
-        job->options.on_error(peer, error);
-      };
-    }
-    return made;
-  };
-  if (!served.command.empty()) {
-    ServerOptions made = options();
-    auto workers = std::make_shared<Commands>(shard.reactor, job, made.drain_quiet);
-    connections = std::make_unique<Server>(shard.network, std::move(workers), std::move(made));
-  } else if (job->options.concurrency == Concurrency::coroutine) {
-    connections = std::make_unique<Server>(shard.network, connection_handler(job), options());
-  } else {
-    auto workers = std::make_shared<Elsewhere>(shard.reactor, job);
-    connections = std::make_unique<Server>(shard.network, std::move(workers), options());
-  }
-  if (served.on_conversation) {
-    ConversationHandler handler = [job](std::unique_ptr<Conversation> peer) {
-      return job->served.on_conversation(std::move(peer));
-    };
-    datagrams = std::make_unique<DatagramServer>(shard.network, std::move(handler), options());
-  } else {
-    DatagramHandler handler = [job](const DatagramRequest& request) {
-      return job->served.on_datagram(request);
-    };
-    datagrams = std::make_unique<DatagramServer>(shard.network, std::move(handler), options());
-  }
+Server server_of_connections(const Place& place) {
+  const MakeWorkers commands = place.job->served.commands();
+  const MakeWorkers make =
+      commands != nullptr ? commands : place.job->options.concurrency.workers();
+  if (make == nullptr) return {place.shard.network, connection_handler(place.job), place.options()};
+  return {place.shard.network, make(place), place.options()};
+}
+
+Hall::Hall(os::Shard& shard, const std::shared_ptr<const Job>& job)
+    : place{shard, job}, served(job->served), connections(server_of_connections(place)) {
+  if (served.datagrams() != nullptr) datagrams = served.datagrams()(place);
 }
 
 Result<Endpoint> Hall::listen(const Endpoint& at) {
@@ -202,10 +91,10 @@ Result<Endpoint> Hall::listen(const Endpoint& at) {
       at.transport() == Transport::inherited || at.transport() == Transport::systemd;
   const bool is_datagram =
       at.transport() == Transport::udp || at.transport() == Transport::unix_datagram;
-  const bool serves_datagrams = served.on_datagram || served.on_conversation;
-  const bool serves_connections = served.on_connection || !served.command.empty();
+  const bool serves_datagrams = datagrams != nullptr;
+  const bool serves_connections = served.on_connection || served.commands() != nullptr;
   if (!is_datagram && serves_connections) {
-    auto real = connections->listen(at);
+    auto real = connections.listen(at);
     if (real || !unknown || !serves_datagrams || real.error() != Fault::unsupported) return real;
   }
   if ((is_datagram || unknown) && serves_datagrams) return datagrams->listen(at);
@@ -226,7 +115,7 @@ class Serving {
   Result<ServerCounts> run() {
     const ServeOptions& options = job_->options;
     // A command would inherit the limit, and select(2) in it might not bear it.
-    if (job_->served.command.empty()) allow_descriptors(options);
+    if (job_->served.commands() == nullptr) allow_descriptors(options);
     // Before there are threads, so that no signal finds one that would let it end the process.
     const os::BlockedSignals blocked({SIGTERM, SIGINT, SIGUSR1});
     auto shards = os::Shards::make(
@@ -362,11 +251,19 @@ class Serving {
   }
 
   Task<void> serve_in(Hall& hall) {
-    auto both = all(hall.connections->run(), hall.datagrams->run());
-    const auto counts = co_await both;
+    if (hall.datagrams) {
+      auto both = all(hall.connections.run(), hall.datagrams->run());
+      const auto counts = co_await both;
+      add(std::get<0>(*counts));
+      add(std::get<1>(*counts));
+    } else {
+      auto served = hall.connections.run();
+      add(co_await served);
+    }
+  }
+  void add(const ServerCounts& counts) {
     const std::lock_guard lock(counts_mutex_);
-    counts_ += std::get<0>(*counts);
-    counts_ += std::get<1>(*counts);
+    counts_ += counts;
   }
 
   /// SIGTERM and SIGINT drain; a second one cuts. SIGUSR1 dumps every shard's tasks.
@@ -426,6 +323,37 @@ class Serving {
 };
 
 }  // namespace
+
+ServerOptions detail::Job::server_options(std::size_t number, std::size_t servers) const {
+  const auto part_of = [&](std::size_t whole) {
+    return std::max<std::size_t>(whole / servers + (number < whole % servers ? 1 : 0), 1);
+  };
+  ServerOptions part;
+  part.limits = options.limits;
+  part.limits.connections = part_of(options.limits.connections);
+  part.limits.unsent_bytes = part_of(options.limits.unsent_bytes);
+  part.limits.datagram_peers = part_of(options.limits.datagram_peers);
+  part.limits.datagram_bytes_waiting = part_of(options.limits.datagram_bytes_waiting);
+  part.drain = options.drain;
+  part.listen.shared = servers > 1;
+  return part;
+}
+
+Handler detail::connection_handler(const std::shared_ptr<const Job>& job) {
+  return [job](std::unique_ptr<Stream> stream) {
+    return job->served.on_connection(std::move(stream));
+  };
+}
+
+ServerOptions detail::Place::options() const {
+  ServerOptions made = job->server_options(shard.number, job->options.shards);
+  if (job->options.on_error) {
+    made.on_error = [job = job](const std::string& peer, const Error& error) {
+      job->options.on_error(peer, error);
+    };
+  }
+  return made;
+}
 
 Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Served served,
                                       ServeOptions options) {

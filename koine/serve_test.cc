@@ -11,7 +11,7 @@
 #include <mutex>
 #include <thread>
 
-#include "koine/koine.h"
+#include "koine/datagrams.h"
 #include "koine/os/network.h"
 #include "koine/os/reactor.h"
 #include "koine/os/signals.h"
@@ -104,12 +104,12 @@ Io<void> ask_ten(Network& network, const Endpoint& place) {
 
 TEST(Serve, ServesOnEveryMultiplexerWithEachKindOfConcurrencyOnOneShardOrTwo) {
   for (const char* multiplexer : {"io_uring", "epoll", "poll", "select"}) {
-    for (const auto concurrency :
-         {Concurrency::coroutine, Concurrency::thread, Concurrency::process}) {
+    for (const auto& [concurrency, where] : {std::pair(Concurrency::coroutine, "coroutines"),
+                                             std::pair(Concurrency::thread, "threads"),
+                                             std::pair(Concurrency::process, "processes")}) {
       if (concurrency == Concurrency::process && !follows_forks) continue;
       for (const std::size_t shards : {std::size_t{1}, std::size_t{2}}) {
-        SCOPED_TRACE(std::string(multiplexer) + ", concurrency " +
-                     std::to_string(static_cast<int>(concurrency)) + ", shards " +
+        SCOPED_TRACE(std::string(multiplexer) + ", " + where + ", shards " +
                      std::to_string(shards));
         ServeOptions options;
         options.multiplexer = multiplexer;
