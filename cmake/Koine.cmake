@@ -120,6 +120,7 @@ function(koine_folder target folder name links private test_links test_labels ap
   target_link_libraries(${target} ${scope} ${modules})
   if(sources)
     target_link_libraries(${target} PRIVATE ${private})
+    koine_sections(${target})
     koine_warnings(${target})
   endif()
   koine_install_module(${target} ${kind})
@@ -241,6 +242,20 @@ function(koine_targets out)
     endif()
   endforeach()
   set(${out} ${targets} PARENT_SCOPE)
+endfunction()
+
+# In an optimised build the linker leaves out what a program does not use.
+function(koine_sections target)
+  target_compile_options(${target} PRIVATE
+                         $<$<CONFIG:Release>:-ffunction-sections> $<$<CONFIG:Release>:-fdata-sections>)
+  target_link_options(${target} INTERFACE $<$<CONFIG:Release>:LINKER:--gc-sections>)
+endfunction()
+
+# koine_small(file...): these run once for a program or a connection, or when something is wrong.
+# In an optimised build they are compiled for size: they are half of what a small program consists of.
+function(koine_small)
+  list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/koine/ OUTPUT_VARIABLE files)
+  set_property(SOURCE ${files} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-Os>)
 endfunction()
 
 function(koine_warnings target)
