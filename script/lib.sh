@@ -20,7 +20,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
   packages_build=(cmake ninja-build clang-19 lld-19 libclang-rt-19-dev g++ pkg-config
     liburing-dev libc-ares-dev libcli11-dev nlohmann-json3-dev libfmt-dev libtomlplusplus-dev)
   packages_test=(libgtest-dev libgmock-dev libprotobuf-dev protobuf-compiler llvm-19
-    netcat-openbsd ncat socat strace python3 systemd tshark groff-base zsh fish iproute2 nftables)
+    netcat-openbsd ncat socat strace python3 systemd tshark groff-base zsh fish iproute2 nftables valgrind)
   packages_bench=(libbenchmark-dev python3)
   packages_peers=(libboost1.81-dev libuv1-dev libevent-dev golang-go iperf3
     libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libns3-dev)
