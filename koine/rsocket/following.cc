@@ -18,6 +18,10 @@ namespace {
 /// More than a block and its mime type need, and less than a frame of the smallest size.
 constexpr std::size_t block_bytes_max = 128;
 
+/// Late blocks go together in a frame that this fills, and with one more is not too large for any
+/// peer: METADATA_PUSH has no fragments.
+constexpr std::size_t push_bytes_min = 512;
+
 bool is_composite(Bytes metadata) {
   CompositeReader entries(metadata);
   for (;;) {
@@ -67,14 +71,17 @@ void Following::attach(journey::Recorder* recorder, Tells tells) {
 
 void Following::join(Journeys& journeys) {
   journeys.peers_.push_back(*this);
+  journeys_ = &journeys;
   if (journeys.recorder_ != nullptr) follow_with(journeys);
 }
 
-void Following::follow_with(Journeys& journeys) {
-  Tells tells = journeys.tells_;
-  if (journeys.tells_whom && peer_.stream_)
-    tells = std::min(tells, journeys.tells_whom(peer_.stream_->peer()));
-  attach(journeys.recorder_, tells);
+void Following::follow_with(Journeys& journeys) { attach(journeys.recorder_, tells_by(journeys)); }
+
+/// While there is nobody to ask about, nobody is told.
+Tells Following::tells_by(Journeys& journeys) const {
+  if (!journeys.tells_whom) return journeys.tells_;
+  if (!peer_.stream_) return Tells::nothing;
+  return std::min(journeys.tells_, journeys.tells_whom(peer_.stream_->peer()));
 }
 
 void Following::lose() {
@@ -96,6 +103,7 @@ void Following::begin_anew() {
   lose();
   if (recorder_ == nullptr) return;
   offered_ = false;  // what was said last may be lost
+  if (InJourneys::listed() && recorder_ == journeys_->recorder_) tells_ = tells_by(*journeys_);
   if (!peer_.stream_->attach(recorder_)) recorder_ = nullptr;
   greet();
 }
@@ -399,6 +407,11 @@ void Following::tell(bool alone) {
       const auto frame = std::ranges::find(journey.frames, true, &journey::Frame::reply);
       if (frame != journey.frames.end() && at->call.has_frames) late.frame = *frame;
       append_block(metadata, late);
+      if (metadata.size() > push_bytes_min) {
+        static_cast<void>(push(metadata));
+        metadata.clear();
+        if (alone) alone_from_ = later(now(), alone_gap);
+      }
     }
     if (at->call.has_frames) stop_frames();
     track->finish(at->call.journey);

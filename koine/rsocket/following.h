@@ -134,6 +134,7 @@ class Following final : public InJourneys, private Timer {
   };
 
   journey::Track* track() const;
+  Tells tells_by(Journeys& journeys) const;
   Instant now() const;
   void greet();
   bool push(const ByteVector& metadata);
@@ -149,6 +150,7 @@ class Following final : public InJourneys, private Timer {
   void run() override;
 
   Peer& peer_;
+  Journeys* journeys_ = nullptr;  // as long as it lists this
   journey::Recorder* recorder_ = nullptr;
   Tells tells_ = Tells::nothing;
   journey::ClockIdentity clock_ = {};

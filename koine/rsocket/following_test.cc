@@ -197,6 +197,28 @@ TEST(RsocketJourney, ManyCallsAtOnceAreAnsweredAndTheBudgetIsKept) {
   EXPECT_LT(stamped, 65) << "no more than the budget waits for reports at a time";
 }
 
+TEST(RsocketJourney, ManyLateBlocksFitIntoFramesOfAPeerThatTakesSmallOnes) {
+  Both both;
+  PeerOptions small{.connection = {.message_bytes_max = 300}, .journeys = &both.here};
+  ASSERT_TRUE(both.run(both.connect(std::move(small), {.journeys = &both.there})));
+  const auto story = [&]() -> Io<void> {
+    auto agreeing = both.client->journeys_agreed();
+    co_await attempt(std::move(agreeing));
+    Scope scope;
+    const auto one = [&]() -> Io<void> {
+      auto asking = both.ask("echo", "x");
+      EXPECT_EQ(co_await attempt(std::move(asking)), "x");
+      co_return {};
+    };
+    for (int i = 0; i < 100; ++i) scope.spawn(one());
+    co_await attempt(scope.join());
+    co_return co_await both.client->journeys_settled();
+  };
+  ASSERT_TRUE(both.run(story()));
+  EXPECT_TRUE(both.client->is_open());
+  EXPECT_EQ(both.journeys.size(), 100U);
+}
+
 TEST(RsocketJourney, CallsAreAnsweredTheSameWithAndWithout) {
   const auto answers = [](bool follow) {
     Both both;
@@ -382,6 +404,41 @@ TEST(RsocketJourney, ASessionThatIsResumedIsFollowedOnItsNewConnection) {
     co_await attempt(std::move(meanwhile));  // perhaps on no connection: then without a journey
     auto after = ask("after");
     EXPECT_EQ(co_await attempt(std::move(after)), 14);
+    EXPECT_EQ(client->connection().counts().resumed, 1U);
+    co_return {};
+  };
+  const auto done = both.run(story());
+  EXPECT_TRUE(done) << to_string(done.error());
+}
+
+// Who comes back may be at another address.
+TEST(RsocketJourney, ASessionThatIsResumedIsToldWhatItsNewConnectionMayHear) {
+  Both both;
+  Sessions sessions;
+  Tells allowed = Tells::stamps_and_frames;
+  both.there.tells_whom = [&](const Address&) { return allowed; };
+  const auto story = [&]() -> Io<void> {
+    auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
+    both.listener = co_await attempt(both.network->listen(*endpoint));
+    const PeerOptions theirs{
+        .connection = {.resume = true}, .sessions = &sessions, .journeys = &both.there};
+    auto connecting = connect(*both.network, to_string(both.listener->endpoint()),
+                              PeerOptions{.connection = {.resume = true}, .journeys = &both.here});
+    const auto client = co_await attempt(std::move(connecting));
+    auto first = co_await attempt(accept(*both.listener));
+    Stream& raw = *first;
+    Peer session(std::move(first), Side::server, &both.answers, theirs);
+    auto before = client->call<std::string>("echo", std::string("before"), journey::follow);
+    EXPECT_TRUE((co_await attempt(std::move(before))).journey->request.rx);
+    raw.abort();
+    allowed = Tells::nothing;
+    auto second = co_await attempt(accept(*both.listener));
+    both.there.attach(both.answered);  // with no connection to ask about
+    Peer fresh(std::move(second), Side::server, &both.answers, theirs);
+    co_await attempt(client->call<std::string>("echo", std::string("meanwhile")));
+    auto after = client->call<std::string>("echo", std::string("after"), journey::follow);
+    const auto followed = co_await attempt(std::move(after));
+    EXPECT_TRUE(followed.journey && !followed.journey->request.rx);
     EXPECT_EQ(client->connection().counts().resumed, 1U);
     co_return {};
   };

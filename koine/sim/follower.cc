@@ -79,9 +79,18 @@ void Follower::let_go(Host& host, std::uint16_t port) {
   last_ = current_ = {};
 }
 
-void Follower::expect(const FlowKey& key, std::uint32_t begin, std::uint32_t end) {
+void Follower::expect(const FlowKey& key, std::uint32_t begin, std::uint32_t end,
+                      const TraceId& trace) {
   const auto found = flows_.find(key);
-  if (found != flows_.end()) keep(found->second.messages, std::pair(begin, end));
+  if (found != flows_.end()) keep(found->second.messages, Announced{begin, end, trace});
+}
+
+std::optional<std::uint32_t> Follower::expected_end(const FlowKey& key,
+                                                    const TraceId& trace) const {
+  const Flow* const flow = find(key);
+  if (flow == nullptr || trace == TraceId()) return std::nullopt;
+  const auto message = std::ranges::find(flow->messages, trace, &Announced::trace);
+  return message == flow->messages.end() ? std::nullopt : std::optional(message->to);
 }
 
 const Follower::Flow* Follower::find(const FlowKey& flow) const {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <deque>
@@ -57,11 +58,15 @@ class Follower final : public LinkWatcher {
   /// The same for all that a UDP socket sends and receives.
   void follow(Host& host, std::uint16_t port) { ++followed_ports_[{&host, port}]; }
   void let_go(Host& host, std::uint16_t port);
-  /// Headers of frames are kept, too.
-  void keep_frames(bool on) { keeps_frames_ = on; }
+  /// Headers of frames are kept, too, until as many have let go of them as wanted them.
+  void keep_frames() { ++wants_frames_; }
+  void let_go_of_frames() { --wants_frames_; }
 
-  /// The bytes from `begin` to `end` will be one message.
-  void expect(const FlowKey& flow, std::uint32_t begin, std::uint32_t end);
+  /// The bytes from `begin` to `end` will be one message, of the journey with that trace.
+  using TraceId = std::array<std::uint8_t, 16>;
+  void expect(const FlowKey& flow, std::uint32_t begin, std::uint32_t end, const TraceId& trace);
+  /// Where the message of that journey ends, if its sender has announced it.
+  std::optional<std::uint32_t> expected_end(const FlowKey& flow, const TraceId& trace) const;
 
   /// All that is known of the message that ends at `end`. What is not stays as it is.
   void fill(journey::Journey& journey, bool is_reply, const FlowKey& flow, std::uint32_t end) const;
@@ -154,6 +159,11 @@ class Follower final : public LinkWatcher {
     Instant in;
     Instant out;
   };
+  struct Announced {
+    std::uint32_t from;
+    std::uint32_t to;
+    TraceId trace;
+  };
   struct Flow {
     unsigned users = 0;
     Host* source = nullptr;
@@ -163,7 +173,7 @@ class Follower final : public LinkWatcher {
     std::deque<Mark> had{};    // by the receiver's stack, in order
     std::deque<Mark> acked{};  // to the sender's
     std::deque<Mark> reads{};
-    std::deque<std::pair<std::uint32_t, std::uint32_t>> messages{};  // that somebody announced
+    std::deque<Announced> messages{};
     std::optional<Instant> asked{};
     std::uint32_t datagrams = 0;
   };
@@ -222,7 +232,7 @@ class Follower final : public LinkWatcher {
   std::map<Port, DatagramAt> last_read_;
   Place last_;     // was sent last
   Place current_;  // is arriving
-  bool keeps_frames_ = false;
+  unsigned wants_frames_ = 0;
 };
 
 }  // namespace koine::sim

@@ -150,8 +150,8 @@ void Follower::fill(journey::Journey& journey, bool is_reply, const FlowKey& key
   // Whose beginning nobody announced is what was written at once.
   const Write* const written = of(flow->writes, end);
   std::uint32_t begin = written == nullptr ? end - 1 : written->from;
-  for (const auto& [from, to] : flow->messages)
-    if (to == end) begin = from;
+  for (const Announced& message : flow->messages)
+    if (message.to == end) begin = message.from;
   if (const Write* const first = of(flow->writes, begin + 1)) leg.write_in = stamp_of(first->in);
   if (written != nullptr && written->out) leg.write_out = stamp_of(*written->out);
   if (leg.bytes == 0 && written != nullptr) leg.bytes = key.is_tcp ? end - begin : written->bytes;

@@ -137,7 +137,7 @@ Follower::Sending* Follower::begin_sending(Flow& flow, const Seen& seen, Bytes f
       if (each->sending == &flow.sendings.front()) *each = {};
   }
   Sending made{.number = number, .begin = seen.begin, .end = seen.end, .id = seen.id};
-  if (keeps_frames_) {
+  if (wants_frames_ != 0) {
     const Bytes kept = frame.first(std::min(frame.size(), journey::Frame::bytes_max));
     made.bytes.assign(kept.begin(), kept.end());
     made.wire_bytes = frame.size();

@@ -1,6 +1,7 @@
 #include "koine/sim/track.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "koine/sim/sockets.h"
 #include "koine/sim/trace.h"
@@ -27,7 +28,7 @@ Track::Track(World& world, journey::Recorder& recorder, const FlowKey& flow,
       flow_(flow),
       positions_(std::move(positions)) {
   follower_.follow(flow_);
-  if (recorder_.options().frames) follower_.keep_frames(true);
+  Track::keep_frames(recorder_.options().frames);
 }
 
 Track::Track(Host& host, journey::Recorder& recorder, std::uint16_t port)
@@ -37,10 +38,11 @@ Track::Track(Host& host, journey::Recorder& recorder, std::uint16_t port)
       host_(&host),
       port_(port) {
   follower_.follow(host, port);
-  if (recorder_.options().frames) follower_.keep_frames(true);
+  Track::keep_frames(recorder_.options().frames);
 }
 
 Track::~Track() {
+  Track::keep_frames(false);
   if (host_ == nullptr) {
     follower_.let_go(flow_);
   } else {
@@ -88,7 +90,7 @@ bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes,
   sent_end_ = static_cast<std::uint32_t>(begin + bytes);
   message.flow = flow_;
   message.end = sent_end_;
-  follower_.expect(flow_, begin, sent_end_);
+  follower_.expect(flow_, begin, sent_end_, message.journey->trace_id);
   keep(std::move(message));
   return true;
 }
@@ -133,6 +135,8 @@ void Track::receive(const std::shared_ptr<Journey>& journey, Way way) {
                   .flow = last->flow,
                   .end = last->number + 1,
                   .since = follower_.now()};
+  // What was read last may have ended several: where both ends follow, the sender said which.
+  message.end = follower_.expected_end(message.flow, journey->trace_id).value_or(message.end);
   for (const Message& each : messages_)
     if (each.journey == journey) fill(each);
   fill(message);
@@ -147,7 +151,12 @@ std::optional<Duration> Track::since_arrival() const {
 }
 
 bool Track::keep_frames(bool wanted) {
-  follower_.keep_frames(wanted);
+  if (std::exchange(keeps_frames_, wanted) == wanted) return true;
+  if (wanted) {
+    follower_.keep_frames();
+  } else {
+    follower_.let_go_of_frames();
+  }
   return true;
 }
 

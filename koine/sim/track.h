@@ -80,6 +80,7 @@ class Track final : public journey::Track {
   std::uint16_t port_ = 0;
   std::uint32_t sent_end_ = 0;
   bool has_sent_ = false;
+  bool keeps_frames_ = false;
   std::vector<Message> to_leave_;  // marked datagrams
   std::vector<Message> messages_;
 };
