@@ -10,7 +10,8 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(KOINE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
-set(KOINE_TEST_FLAGS "" CACHE STRING "Further flags of the *_test.cc files")
+set(KOINE_TEST_FLAGS "" CACHE STRING "Further flags of the test programs' own files")
+option(KOINE_TEST_PRELUDE "Compile what all tests include once (a compiler cache may then not help)" OFF)
 option(KOINE_WERROR "A warning in koine's own code fails the build" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_FUZZ "Build the fuzz targets with libFuzzer (clang) instead of as replays" OFF)
@@ -201,7 +202,7 @@ function(koine_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${links} GTest::gtest_main GTest::gmock)
   koine_warnings(${target})
-  koine_test_flags(${arg_SOURCES})
+  koine_test_flags(${target})
   gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        NO_PRETTY_VALUES PROPERTIES TIMEOUT ${arg_TIMEOUT})
   # As a property above, a list of labels would lose all but its first.
@@ -218,13 +219,14 @@ function(koine_test name)
   endforeach()
 endfunction()
 
-# Tests are many and run briefly: the time that they take is the compiler's. What they share, beside
-# them or below, is compiled like all else.
-function(koine_test_flags)
-  set(tests ${ARGN})
-  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+# Tests are many and run briefly: the time that they take is the compiler's. Most of that goes into
+# headers that all of them include.
+function(koine_test_flags target)
   separate_arguments(flags NATIVE_COMMAND "${KOINE_TEST_FLAGS}")
-  set_property(SOURCE ${tests} APPEND PROPERTY COMPILE_OPTIONS ${flags})
+  target_compile_options(${target} PRIVATE ${flags})
+  if(KOINE_TEST_PRELUDE)
+    target_precompile_headers(${target} REUSE_FROM koine_test_prelude)
+  endif()
 endfunction()
 
 # The targets behind names: the name of a folder of koine/, or "koine", stands for its target (and
@@ -276,4 +278,15 @@ if(KOINE_TESTS)
   # What has to be built to run the tests with a label.
   add_custom_target(koine_tests_tsan)
   add_custom_target(koine_tests_interop)
+  if(KOINE_TEST_PRELUDE)
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/test_prelude.cc CONTENT "// Has only a prelude.\n")
+    add_library(koine_test_prelude OBJECT ${CMAKE_BINARY_DIR}/test_prelude.cc)
+    target_link_libraries(koine_test_prelude PRIVATE GTest::gtest)
+    separate_arguments(flags NATIVE_COMMAND "${KOINE_TEST_FLAGS}")
+    target_compile_options(koine_test_prelude PRIVATE ${flags})
+    koine_warnings(koine_test_prelude)
+    target_precompile_headers(koine_test_prelude PRIVATE <gtest/gtest.h> <algorithm> <array> <chrono>
+                              <coroutine> <cstdint> <deque> <expected> <functional> <map> <memory> <optional>
+                              <span> <string> <string_view> <utility> <variant> <vector>)
+  endif()
 endif()
