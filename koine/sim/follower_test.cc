@@ -440,6 +440,26 @@ TEST(Follower, TellsBothEndsTheSame) {
 }
 
 // Everything at once, from the seed: KOINE_SEEDS=1000 tries a thousand.
+Io<void> read_after_abort(Network& network, journey::Recorder& recorder) {
+  auto dialing = dial(network, "tcp://server:4000");
+  const auto stream = co_await attempt(std::move(dialing));
+  co_await attempt(stream->attach(&recorder));
+  stream->abort();
+  std::array<std::byte, 8> room;
+  EXPECT_FALSE(stream->read_now(room));
+  co_return {};
+}
+
+TEST(Follower, KnowsThatAConnectionIsGone) {
+  Internet internet{1};
+  internet.server.run(echo_server);
+  internet.client.run(
+      [&](Network& network) { return read_after_abort(network, internet.recorder); });
+  internet.world.run(1h);
+  EXPECT_TRUE(internet.client.finished())
+      << (internet.client.error() ? to_string(*internet.client.error()) : "");
+}
+
 TEST(Follower, IsRightWhateverHappensToAMessage) {
   std::size_t all = 0;
   try_seeds(6, [&](std::uint64_t seed) {

@@ -214,7 +214,10 @@ void SimStream::tell_written() {
 
 void SimStream::tell_read(Follower& follower, bool got) {
   stack::Host* const stack = socket_.stack();
-  const FlowKey flow{*stack->remote(socket_.id()), *stack->local(socket_.id()), true};
+  const auto remote = stack->remote(socket_.id());
+  const auto local = stack->local(socket_.id());
+  if (!remote || !local) return;  // the connection is gone
+  const FlowKey flow{*remote, *local, true};
   if (got) {
     follower.read(flow, stack->tcp(socket_.id())->next_read().value);
   } else {

@@ -25,7 +25,7 @@ struct Received {
 ///
 /// What is sent to one peer in one turn of the loop may leave together, at the end of that turn or
 /// when the socket dies; each datagram is still received by itself. When one that was accepted then
-/// cannot be sent, the next send says so, or the next receive that finds nothing.
+/// cannot be sent, the next send to that peer says so, or the next receive that finds nothing.
 class Datagram {
  public:
   virtual ~Datagram() = default;
