@@ -22,7 +22,7 @@ set(system_headers
     stddef stdint stdio stdlib string strings sysexits syslog tar termios time ucontext unistd
     utime utmpx wchar wordexp assert ctype math inttypes)
 # Parts of the C++ standard's headers, with their reason where they are included.
-list(APPEND system_headers bits/chrono)
+list(APPEND system_headers bits/chrono bits/unique_ptr)
 set(system_folders asm linux net netinet sys)
 
 # Headers that bring a library of others to whoever includes them; nothing of ours does.
