@@ -8,12 +8,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/udp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "traffic.h"
@@ -47,12 +45,6 @@ struct connection {
 };
 
 const char traffic_scheme[] = "udp";
-const char* const traffic_error_names[ERROR_COUNT] = {
-#define X(name) #name,
-    TRAFFIC_ERRORS(X)
-#undef X
-};
-struct traffic_counts traffic_counts;
 
 static struct traffic_options options;
 static struct connection connections[CONNECTIONS_MAX];
@@ -63,20 +55,8 @@ static int poller;
 static char text[TEXT_BYTES + DATAGRAM_BYTES_MAX];
 static char buffer[BUFFER_BYTES];
 
-uint64_t traffic_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void fail(const char* operation) {
-  fprintf(stderr, "load: %s: %s\n", operation, strerror(errno));
-  exit(1);
-}
-
 static void broke(struct connection* connection, enum traffic_error error) {
-  ++traffic_counts.errors[error];
-  ++traffic_counts.errors_in_all;
+  traffic_count_error(error);
   if (connection->descriptor >= 0) close(connection->descriptor);
   connection->open = false;
 }
@@ -229,7 +209,7 @@ static double turn(uint64_t until_ns, bool spin) {
   const int wait_ms = spin ? 0 : (int)((left_ns + 999999) / 1000000);
   struct epoll_event events[EVENTS_PER_WAIT];
   const int count = epoll_wait(poller, events, EVENTS_PER_WAIT, wait_ms);
-  if (count < 0 && errno != EINTR) fail("epoll_wait");
+  if (count < 0 && errno != EINTR) traffic_fail("epoll_wait");
   if (count <= 0) {
     if (!spin) count_lost();
     return 0;
@@ -254,7 +234,7 @@ void traffic_prepare(const struct traffic_options* wanted) {
   options = *wanted;
   trains_each = options.pipeline / options.train;
   poller = epoll_create1(EPOLL_CLOEXEC);
-  if (poller < 0) fail("epoll_create1");
+  if (poller < 0) traffic_fail("epoll_create1");
   uint64_t random = 0x9e3779b97f4a7c15;
   for (size_t i = 0; i < sizeof text; ++i) {
     random ^= random << 13, random ^= random >> 7, random ^= random << 17;  // xorshift64
@@ -266,10 +246,10 @@ static struct connection* open_connection(void) {
   struct connection* connection = &connections[connections_made++];
   const int one = 1, bytes = RECEIVE_BUFFER_BYTES;
   connection->trains = calloc(trains_each, sizeof *connection->trains);
-  if (connection->trains == NULL) fail("calloc");
+  if (connection->trains == NULL) traffic_fail("calloc");
   for (size_t i = 0; i < trains_each; ++i) {
     connection->trains[i].is_answered = calloc(options.train, sizeof(bool));
-    if (connection->trains[i].is_answered == NULL) fail("calloc");
+    if (connection->trains[i].is_answered == NULL) traffic_fail("calloc");
   }
   connection->descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (connection->descriptor < 0 ||
@@ -283,7 +263,8 @@ static struct connection* open_connection(void) {
   if (setsockopt(connection->descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
     setsockopt(connection->descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-  if (epoll_ctl(poller, EPOLL_CTL_ADD, connection->descriptor, &event) != 0) fail("epoll_ctl");
+  if (epoll_ctl(poller, EPOLL_CTL_ADD, connection->descriptor, &event) != 0)
+    traffic_fail("epoll_ctl");
   connection->open = true;
   return connection;
 }

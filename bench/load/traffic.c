@@ -4,12 +4,10 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -34,13 +32,6 @@ struct connection {
   uint64_t* issued_ns;  // of the last `pipeline` requests
 };
 
-const char* const traffic_error_names[ERROR_COUNT] = {
-#define X(name) #name,
-    TRAFFIC_ERRORS(X)
-#undef X
-};
-
-struct traffic_counts traffic_counts;
 const char traffic_scheme[] = "tcp";
 
 static struct traffic_options options;
@@ -53,17 +44,6 @@ static char buffer[BUFFER_BYTES];
 static char* text;         // as long as its period and one more buffer or burst, so no piece wraps
 static size_t text_bytes;  // the period
 
-uint64_t traffic_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void fail(const char* operation) {
-  fprintf(stderr, "load: %s: %s\n", operation, strerror(errno));
-  exit(1);
-}
-
 static void make_text(void) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   // A prime number of steps: no two connections start alike, and the rhythm is no power of two.
@@ -73,7 +53,7 @@ static void make_text(void) {
   const size_t burst = options.size * options.pipeline;
   const size_t whole = text_bytes + (burst > BUFFER_BYTES ? burst : BUFFER_BYTES);
   text = malloc(whole);
-  if (text == NULL) fail("malloc");
+  if (text == NULL) traffic_fail("malloc");
   uint64_t random = 0x9e3779b97f4a7c15;
   for (size_t i = 0; i < text_bytes; ++i) {
     random ^= random << 13, random ^= random >> 7, random ^= random << 17;  // xorshift64
@@ -84,7 +64,7 @@ static void make_text(void) {
 
 static void watch(struct connection* connection, int operation, unsigned events) {
   struct epoll_event event = {.events = events, .data.ptr = connection};
-  if (epoll_ctl(poller, operation, connection->descriptor, &event) != 0) fail("epoll_ctl");
+  if (epoll_ctl(poller, operation, connection->descriptor, &event) != 0) traffic_fail("epoll_ctl");
 }
 
 static void leave(struct connection* connection) {
@@ -94,8 +74,7 @@ static void leave(struct connection* connection) {
 }
 
 static void broke(struct connection* connection, enum traffic_error error) {
-  ++traffic_counts.errors[error];
-  ++traffic_counts.errors_in_all;
+  traffic_count_error(error);
   leave(connection);
 }
 
@@ -236,7 +215,7 @@ static double turn(uint64_t until_ns, bool spin) {
   const int wait_ms = spin ? 0 : (int)((until_ns - before_ns + 999999) / 1000000);
   struct epoll_event events[EVENTS_PER_WAIT];
   const int count = epoll_wait(poller, events, EVENTS_PER_WAIT, wait_ms);
-  if (count < 0 && errno != EINTR) fail("epoll_wait");
+  if (count < 0 && errno != EINTR) traffic_fail("epoll_wait");
   if (count <= 0) return 0;
   const uint64_t begun_ns = spin ? before_ns : traffic_now_ns();
   for (int i = 0; i < count; ++i) on_event(events[i].data.ptr, events[i].events);
@@ -252,14 +231,14 @@ const char* traffic_refuses(const struct traffic_options* wanted) {
 void traffic_prepare(const struct traffic_options* wanted) {
   options = *wanted;
   poller = epoll_create1(EPOLL_CLOEXEC);
-  if (poller < 0) fail("epoll_create1");
+  if (poller < 0) traffic_fail("epoll_create1");
   make_text();
 }
 
 static struct connection* make_connection(void) {
   struct connection* connection = &connections[connections_made++];
   connection->issued_ns = calloc(options.pipeline, sizeof *connection->issued_ns);
-  if (connection->issued_ns == NULL) fail("calloc");
+  if (connection->issued_ns == NULL) traffic_fail("calloc");
   return connection;
 }
 

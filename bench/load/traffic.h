@@ -1,5 +1,6 @@
 // The connections of the load generator: what they say, and the proof that it came back.
-// traffic.c speaks TCP, datagrams.c the same over UDP; a program has one of them.
+// traffic.c speaks TCP, datagrams.c the same over UDP; a program has one of them, and what
+// both share, traffic_shared.c.
 //
 // Each connection repeats one long text from a place of its own, so every byte that returns is
 // compared with the one that must stand there; a byte lost, doubled, changed or delivered to a
@@ -94,3 +95,10 @@ void traffic_count_closed(void);
 
 /// Monotonic time.
 uint64_t traffic_now_ns(void);
+
+// For traffic.c and datagrams.c.
+
+void traffic_count_error(enum traffic_error error);
+
+/// Says which operation failed, with errno, and exits.
+_Noreturn void traffic_fail(const char* operation);
