@@ -375,36 +375,66 @@ TEST(RsocketJourney, BlocksThatAreNoneArePassedOverAndCounted) {
   EXPECT_TRUE(done) << to_string(done.error());
 }
 
+/// A session whose connection can be cut: its client connects again by itself.
+class Resumable {
+ public:
+  explicit Resumable(Both& both) : both_(both) {}
+
+  Io<void> begin() {
+    auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
+    both_.listener = co_await attempt(both_.network->listen(*endpoint));
+    auto connecting = connect(*both_.network, to_string(both_.listener->endpoint()),
+                              PeerOptions{.connection = {.resume = true}, .journeys = &both_.here});
+    client_ = co_await attempt(std::move(connecting));
+    auto accepted = co_await attempt(accept(*both_.listener));
+    raw_ = accepted.get();
+    session_.emplace(std::move(accepted), Side::server, &both_.answers, theirs_);
+    co_return {};
+  }
+  Peer& client() { return *client_; }
+  void cut() { raw_->abort(); }
+  Io<void> accept_again() {
+    second_ = co_await attempt(accept(*both_.listener));
+    co_return {};
+  }
+  void go_on() { fresh_.emplace(std::move(second_), Side::server, &both_.answers, theirs_); }
+
+ private:
+  Both& both_;
+  Sessions sessions_;
+  const PeerOptions theirs_{
+      .connection = {.resume = true}, .sessions = &sessions_, .journeys = &both_.there};
+  Stream* raw_ = nullptr;
+  std::unique_ptr<Stream> second_;
+  std::unique_ptr<Peer> client_;
+  std::optional<Peer> session_;
+  std::optional<Peer> fresh_;
+};
+
 TEST(RsocketJourney, ASessionThatIsResumedIsFollowedOnItsNewConnection) {
   Both both;
-  Sessions sessions;
   const auto story = [&]() -> Io<void> {
-    auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
-    both.listener = co_await attempt(both.network->listen(*endpoint));
-    const PeerOptions theirs{
-        .connection = {.resume = true}, .sessions = &sessions, .journeys = &both.there};
-    auto connecting = connect(*both.network, to_string(both.listener->endpoint()),
-                              PeerOptions{.connection = {.resume = true}, .journeys = &both.here});
-    const auto client = co_await attempt(std::move(connecting));
-    auto first = co_await attempt(accept(*both.listener));
-    Stream& raw = *first;
-    Peer session(std::move(first), Side::server, &both.answers, theirs);
+    Resumable session(both);
+    auto beginning = session.begin();
+    co_await attempt(std::move(beginning));
+    Peer& client = session.client();
     const auto ask = [&](std::string text) -> Io<int> {
-      auto following = client->call<std::string>("echo", text, journey::follow);
+      auto following = client.call<std::string>("echo", text, journey::follow);
       const auto followed = co_await attempt(std::move(following));
       EXPECT_EQ(followed.answer, text);
       co_return followed.journey ? journey::stamps_of(*followed.journey) : 0;
     };
     auto before = ask("before");
     EXPECT_EQ(co_await attempt(std::move(before)), 14);
-    raw.abort();
-    auto second = co_await attempt(accept(*both.listener));
-    Peer fresh(std::move(second), Side::server, &both.answers, theirs);
+    session.cut();
+    auto accepting = session.accept_again();
+    co_await attempt(std::move(accepting));
+    session.go_on();
     auto meanwhile = ask("meanwhile");
     co_await attempt(std::move(meanwhile));  // perhaps on no connection: then without a journey
     auto after = ask("after");
     EXPECT_EQ(co_await attempt(std::move(after)), 14);
-    EXPECT_EQ(client->connection().counts().resumed, 1U);
+    EXPECT_EQ(client.connection().counts().resumed, 1U);
     co_return {};
   };
   const auto done = both.run(story());
@@ -414,32 +444,26 @@ TEST(RsocketJourney, ASessionThatIsResumedIsFollowedOnItsNewConnection) {
 // Who comes back may be at another address.
 TEST(RsocketJourney, ASessionThatIsResumedIsToldWhatItsNewConnectionMayHear) {
   Both both;
-  Sessions sessions;
   Tells allowed = Tells::stamps_and_frames;
   both.there.tells_whom = [&](const Address&) { return allowed; };
   const auto story = [&]() -> Io<void> {
-    auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
-    both.listener = co_await attempt(both.network->listen(*endpoint));
-    const PeerOptions theirs{
-        .connection = {.resume = true}, .sessions = &sessions, .journeys = &both.there};
-    auto connecting = connect(*both.network, to_string(both.listener->endpoint()),
-                              PeerOptions{.connection = {.resume = true}, .journeys = &both.here});
-    const auto client = co_await attempt(std::move(connecting));
-    auto first = co_await attempt(accept(*both.listener));
-    Stream& raw = *first;
-    Peer session(std::move(first), Side::server, &both.answers, theirs);
-    auto before = client->call<std::string>("echo", std::string("before"), journey::follow);
+    Resumable session(both);
+    auto beginning = session.begin();
+    co_await attempt(std::move(beginning));
+    Peer& client = session.client();
+    auto before = client.call<std::string>("echo", std::string("before"), journey::follow);
     EXPECT_TRUE((co_await attempt(std::move(before))).journey->request.rx);
-    raw.abort();
+    session.cut();
     allowed = Tells::nothing;
-    auto second = co_await attempt(accept(*both.listener));
+    auto accepting = session.accept_again();
+    co_await attempt(std::move(accepting));
     both.there.attach(both.answered);  // with no connection to ask about
-    Peer fresh(std::move(second), Side::server, &both.answers, theirs);
-    co_await attempt(client->call<std::string>("echo", std::string("meanwhile")));
-    auto after = client->call<std::string>("echo", std::string("after"), journey::follow);
+    session.go_on();
+    co_await attempt(client.call<std::string>("echo", std::string("meanwhile")));
+    auto after = client.call<std::string>("echo", std::string("after"), journey::follow);
     const auto followed = co_await attempt(std::move(after));
     EXPECT_TRUE(followed.journey && !followed.journey->request.rx);
-    EXPECT_EQ(client->connection().counts().resumed, 1U);
+    EXPECT_EQ(client.connection().counts().resumed, 1U);
     co_return {};
   };
   const auto done = both.run(story());
