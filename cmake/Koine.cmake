@@ -10,7 +10,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(KOINE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
-set(KOINE_TEST_FLAGS "" CACHE STRING "Further flags of the test programs' own files")
+set(KOINE_PROGRAM_FLAGS "" CACHE STRING "Further flags of the programs' own files: tests, the tool, examples")
 option(KOINE_TEST_PRELUDE "Compile what all tests include once (a compiler cache may then not help)" OFF)
 option(KOINE_WERROR "A warning in koine's own code fails the build" ${PROJECT_IS_TOP_LEVEL})
 option(KOINE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
@@ -160,10 +160,12 @@ function(koine_program name)
   target_include_directories(${name}_program PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name}_program PUBLIC ${modules} ${arg_PRIVATE})
   koine_warnings(${name}_program)
+  koine_program_flags(${name}_program)
   add_executable(${name} ${folder}/main.cc)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
   target_link_libraries(${name} PRIVATE ${name}_program)
   koine_warnings(${name})
+  koine_program_flags(${name})
   if(KOINE_TESTS AND tests)
     koine_test(${arg_FOLDER} SOURCES ${tests} LINKS ${name}_program ${arg_TEST_LINKS}
                LABELS ${arg_TEST_LABELS})
@@ -180,6 +182,7 @@ function(koine_examples)
                           RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
     target_link_libraries(koine_example_${name} PRIVATE koine_koine)
     koine_warnings(koine_example_${name})
+    koine_program_flags(koine_example_${name})
   endforeach()
 endfunction()
 
@@ -202,7 +205,10 @@ function(koine_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${links} GTest::gtest_main GTest::gmock)
   koine_warnings(${target})
-  koine_test_flags(${target})
+  koine_program_flags(${target})
+  if(KOINE_TEST_PRELUDE)
+    target_precompile_headers(${target} REUSE_FROM koine_test_prelude)
+  endif()
   gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        NO_PRETTY_VALUES PROPERTIES TIMEOUT ${arg_TIMEOUT})
   # As a property above, a list of labels would lose all but its first.
@@ -219,14 +225,11 @@ function(koine_test name)
   endforeach()
 endfunction()
 
-# Tests are many and run briefly: the time that they take is the compiler's. Most of that goes into
-# headers that all of them include.
-function(koine_test_flags target)
-  separate_arguments(flags NATIVE_COMMAND "${KOINE_TEST_FLAGS}")
+# Tests, the tool and the examples are many files that run briefly: where it is the compiler that
+# takes the time, they are compiled without what makes the library fast.
+function(koine_program_flags target)
+  separate_arguments(flags NATIVE_COMMAND "${KOINE_PROGRAM_FLAGS}")
   target_compile_options(${target} PRIVATE ${flags})
-  if(KOINE_TEST_PRELUDE)
-    target_precompile_headers(${target} REUSE_FROM koine_test_prelude)
-  endif()
 endfunction()
 
 # The targets behind names: the name of a folder of koine/, or "koine", stands for its target (and
@@ -282,9 +285,8 @@ if(KOINE_TESTS)
     file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/test_prelude.cc CONTENT "// Has only a prelude.\n")
     add_library(koine_test_prelude OBJECT ${CMAKE_BINARY_DIR}/test_prelude.cc)
     target_link_libraries(koine_test_prelude PRIVATE GTest::gtest)
-    separate_arguments(flags NATIVE_COMMAND "${KOINE_TEST_FLAGS}")
-    target_compile_options(koine_test_prelude PRIVATE ${flags})
     koine_warnings(koine_test_prelude)
+    koine_program_flags(koine_test_prelude)
     target_precompile_headers(koine_test_prelude PRIVATE <gtest/gtest.h> <algorithm> <array> <chrono>
                               <coroutine> <cstdint> <deque> <expected> <functional> <map> <memory> <optional>
                               <span> <string> <string_view> <utility> <variant> <vector>)
