@@ -138,7 +138,7 @@ Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report,
     ++report.reads;
     text += buffer.text();
   }
-  half.track().receive(half.journey(), way);
+  half.track().receive(half.journey(), way, text.size() - bytes);
   report.received_bytes = text.size();
   co_return text;
 }

@@ -201,7 +201,8 @@ class Tracing {
     } while (heard < options_.reply_bytes);
     if (journey) {
       journey->reply.bytes = heard;
-      track_->receive(journey, os::Way::back);
+      const bool is_more = options_.reply_bytes != 0 && heard > options_.reply_bytes;
+      track_->receive(journey, os::Way::back, is_more ? heard - options_.reply_bytes : 0);
     }
     for (;;) {
       const auto more = stream.receive_now();

@@ -44,7 +44,7 @@ Io<void> greet_client(Network& network, std::string server) {
     track.send(journey, journey::Way::there, name.size() + 1);
     co_await attempt(write_all(*stream, name, "\n"));
     co_await attempt(lines.line());
-    track.receive(journey, journey::Way::back);
+    track.receive(journey, journey::Way::back, lines.buffered());
     co_await sleep(20ms);  // the kernel's last words about it
     track.finish(journey);
     picture = waterfall(*journey) + "\n" + layers(*journey);

@@ -19,6 +19,10 @@ namespace koine::journey {
 /// Which message of a journey.
 enum class Way : std::uint8_t { there, back };
 
+inline Leg& leg_of(Journey& journey, Way way) {
+  return way == Way::there ? journey.request : journey.reply;
+}
+
 class Track {
  public:
   virtual Recorder& recorder() = 0;
@@ -41,8 +45,11 @@ class Track {
   /// True while more is to be heard of what this end has sent of it.
   virtual bool awaits(const Journey& journey) const = 0;
 
-  /// The bytes that were read last end this message.
-  virtual void receive(const std::shared_ptr<Journey>& journey, Way way) = 0;
+  /// The bytes that were read last end this message, but for `bytes_behind` of them, which are not
+  /// its own. What several bytes of one read say of their arrival is true of the last of them only:
+  /// a message with others behind it arrived then, or earlier.
+  virtual void receive(const std::shared_ptr<Journey>& journey, Way way,
+                       std::size_t bytes_behind = 0) = 0;
 
   /// The next message that arrives will be followed: what has to be known before it comes is noted
   /// now.

@@ -171,7 +171,8 @@ ssize_t SocketStream::receive_tracked(MutableBytes into) {
   track_->give_room(message, room);
   const std::int64_t asking_since_ns = track_->asking_since();
   const ssize_t count = sys::recvmsg(watcher_.fd, &message, 0);
-  if (count > 0) track_->arrived(message, asking_since_ns);
+  if (count > 0)
+    track_->arrived(message, asking_since_ns, static_cast<std::size_t>(count) == into.size());
   return count;
 }
 

@@ -1,7 +1,9 @@
 #include "koine/os/track.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +16,7 @@ namespace {
 using journey::Frame;
 using journey::Journey;
 using journey::Leg;
+using journey::leg_of;
 using journey::Quality;
 using journey::Stamp;
 
@@ -42,6 +45,12 @@ std::optional<tcp_info> read_tcp_info(int fd) {
   socklen_t size = sizeof(info);
   if (sys::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
   return info;
+}
+
+/// True if a socket has more to read.
+bool has_more(int fd) {
+  int bytes = 0;
+  return ::ioctl(fd, SIOCINQ, &bytes) == 0 && bytes > 0;
 }
 
 /// How long a frame was, by the IP header in it: reports have only what they were given room for.
@@ -327,6 +336,12 @@ std::int64_t Track::asking_since() const {
   return waited ? reactor_.waiting_since_ns : realtime_ns();
 }
 
+/// A segment that was read in part may be several that waited together, with the stamp of the last.
+void Track::arrived(const msghdr& message, std::int64_t asking_since_ns, bool is_full) {
+  arrived(arrival_of(message), asking_since_ns);
+  if (last_.rx && is_full && is_tcp() && has_more(fd_)) last_.rx.quality = Quality::at_most;
+}
+
 void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_since_ns) {
   Arrival arrival;
   arrival.recv_out = Stamp::exactly(realtime_ns());
@@ -351,10 +366,11 @@ void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_si
   last_received_.reset();
 }
 
-void Track::receive(const std::shared_ptr<Journey>& journey, Way way) {
+void Track::receive(const std::shared_ptr<Journey>& journey, Way way, std::size_t bytes_behind) {
   if (!journey->clocks) journey->clocks = read_clocks();
   Leg& leg = leg_of(*journey, way);
   leg.rx = last_.rx;
+  if (leg.rx && bytes_behind != 0) leg.rx.quality = Quality::at_most;
   leg.recv_in = last_.recv_in;
   leg.recv_out = last_.recv_out;
   // Of several messages in one read, the stamp is the last one's.

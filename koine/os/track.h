@@ -64,7 +64,8 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   bool send(std::shared_ptr<journey::Journey> journey, Way way, std::size_t bytes,
             std::size_t bytes_before = 0) override;
   bool awaits(const journey::Journey& journey) const override;
-  void receive(const std::shared_ptr<journey::Journey>& journey, Way way) override;
+  void receive(const std::shared_ptr<journey::Journey>& journey, Way way,
+               std::size_t bytes_behind = 0) override;
   void expect() override;
   std::optional<Duration> since_arrival() const override;
   bool keep_frames(bool wanted) override;
@@ -95,9 +96,8 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   void asks();
   /// Since when it has asked, now that it is about to read: CLOCK_REALTIME.
   std::int64_t asking_since() const;
-  void arrived(const msghdr& message, std::int64_t asking_since_ns) {
-    arrived(arrival_of(message), asking_since_ns);
-  }
+  /// A read has given this; `is_full` if it had room for no more.
+  void arrived(const msghdr& message, std::int64_t asking_since_ns, bool is_full = false);
   /// The same by the kernel's stamp, for each datagram of those that came together.
   void arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_since_ns);
 
@@ -125,9 +125,6 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   };
 
   static std::uint32_t key_of(const Message& message);
-  static journey::Leg& leg_of(journey::Journey& journey, Way way) {
-    return way == Way::there ? journey.request : journey.reply;
-  }
   bool is_tcp() const { return transport_ == Transport::tcp; }
   bool is_datagram() const {
     return transport_ == Transport::udp || transport_ == Transport::unix_datagram;

@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 
 #include <cstdlib>
 #include <cstring>
 
 #include "koine/async/combine.h"
 #include "koine/async/scope.h"
+#include "koine/async/sleep.h"
 #include "koine/async/within.h"
 #include "koine/journey/export.h"
 #include "koine/journey/picture.h"
@@ -300,6 +302,81 @@ TEST_P(TrackTest, OfMessagesThatAreReadTogetherOnlyTheLastHasAnExactArrival) {
   EXPECT_TRUE(told) << to_string(told.error());
 }
 
+TEST_P(TrackTest, AMessageWithBytesBehindItInTheSameReadArrivedThenOrEarlier) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const auto story = [&]() -> Io<void> {
+    co_await attempt(write_all(*both.client, "followed, and not followed"));
+    auto taking = Both::take(*both.server, 26);
+    co_await attempt(std::move(taking));
+    auto journey = both.answered.begin(both.answers->connection());
+    both.answers->receive(journey, Way::there, 18);
+    EXPECT_EQ(journey->request.rx.quality, Quality::at_most);
+    auto alone = both.answered.begin(both.answers->connection());
+    both.answers->receive(alone, Way::there);
+    EXPECT_EQ(alone->request.rx.quality, Quality::exact);
+    EXPECT_EQ(alone->request.rx.ns, journey->request.rx.ns);
+    co_return {};
+  };
+  const auto told = reactor().run(within(patience, story()));
+  EXPECT_TRUE(told) << to_string(told.error());
+}
+
+/// Segments that wait are joined, and keep the stamp of the last: a read that leaves some of them
+/// has a stamp of what it did not read.
+TEST_P(TrackTest, AReadThatLeavesBytesBehindHasArrivedThenOrEarlier) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const int fd = dynamic_cast<SocketStream&>(*both.server).descriptor();
+  const auto story = [&]() -> Io<void> {
+    for (const char* text : {"one", "two"}) {
+      co_await attempt(write_all(*both.client, text));
+      co_await attempt(flush(*both.client));
+    }
+    for (int waiting = 0; waiting < 6;) {
+      co_await sleep(1ms);
+      if (::ioctl(fd, FIONREAD, &waiting) != 0) co_return fail(Fault::system, "ask how much waits");
+    }
+    std::array<std::byte, 3> room{};
+    co_await attempt(read_some(*both.server, room));
+    auto first = both.answered.begin(both.answers->connection());
+    both.answers->receive(first, Way::there);
+    EXPECT_EQ(first->request.rx.quality, Quality::at_most);
+    co_await attempt(read_some(*both.server, room));
+    auto second = both.answered.begin(both.answers->connection());
+    both.answers->receive(second, Way::there);
+    EXPECT_TRUE(second->request.rx);
+    EXPECT_EQ(first->request.rx.quality, Quality::at_most);
+    co_return {};
+  };
+  const auto told = reactor().run(within(patience, story()));
+  EXPECT_TRUE(told) << to_string(told.error());
+}
+
+TEST_P(TrackTest, WhoIsShownAJourneyMayTakeTheRecorderAway) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  int shown = 0;
+  both.asked.on_journey = [&](const Journey& journey) {
+    detach(*both.client);
+    shown += journey.verdict.empty() ? 0 : 1;
+  };
+  const auto halves = reactor().run(within(patience, both.exchange("hello")));
+  ASSERT_TRUE(halves) << to_string(halves.error());
+  both.asks->finish(halves->first);
+  EXPECT_EQ(shown, 1);
+  EXPECT_EQ(both.client->track(), nullptr);
+  const auto story = [&]() -> Io<std::string> {
+    co_await attempt(write_all(*both.client, "goes on"));
+    auto taking = Both::take(*both.server, 7);
+    co_return co_await taking;
+  };
+  EXPECT_EQ(reactor().run(within(patience, story())).value_or(""), "goes on");
+}
+
 TEST_P(TrackTest, TooManyMessagesAtOnceAreNotStampedAndStillArrive) {
   Network network(reactor());
   Both both(network, {.every = 1, .budget = 4});
@@ -429,7 +506,6 @@ TEST_P(TrackTest, TheKernelGivesBackTheFrameWithItsHeadersWithoutAnyRightToCaptu
   }
 }
 
-/// The server's clock is a second and a quarter ahead and drifts: the bounds hold each time.
 TEST_P(TrackTest, FramesMayBeAskedForAndNoLongerInTheMiddleOfAConnection) {
   Network network(reactor());
   Both both(network);
@@ -476,6 +552,7 @@ TEST_P(TrackTest, AMessageMayStandBehindBytesThatAreNotWrittenYet) {
   EXPECT_EQ((*journey)->request.snd[0].quality, Quality::exact);
 }
 
+/// The server's clock is a second and a quarter ahead and drifts: the bounds hold each time.
 TEST_P(TrackTest, TheOffsetOfAFakedClockIsAlwaysWithinTheBounds) {
   Network network(reactor());
   Both both(network);

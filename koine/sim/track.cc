@@ -12,14 +12,6 @@ namespace koine::sim {
 using journey::Journey;
 using journey::Way;
 
-namespace {
-
-journey::Leg& leg_of(Journey& journey, Way way) {
-  return way == Way::there ? journey.request : journey.reply;
-}
-
-}  // namespace
-
 Track::Track(World& world, journey::Recorder& recorder, const FlowKey& flow,
              Function<Positions()> positions)
     : world_(world),
@@ -127,13 +119,13 @@ std::optional<Follower::DatagramAt> Track::last_read() const {
   return Follower::DatagramAt{flow_.reverse(), at.read - 1};
 }
 
-void Track::receive(const std::shared_ptr<Journey>& journey, Way way) {
+void Track::receive(const std::shared_ptr<Journey>& journey, Way way, std::size_t bytes_behind) {
   const auto last = last_read();
   if (!last) return;
   Message message{.journey = journey,
                   .way = way,
                   .flow = last->flow,
-                  .end = last->number + 1,
+                  .end = last->number + 1 - static_cast<std::uint32_t>(bytes_behind),
                   .since = follower_.now()};
   // What was read last may have ended several: where both ends follow, the sender said which.
   message.end = follower_.expected_end(message.flow, journey->trace_id).value_or(message.end);

@@ -48,7 +48,8 @@ class Track final : public journey::Track {
   bool send(std::shared_ptr<journey::Journey> journey, journey::Way way, std::size_t bytes,
             std::size_t bytes_before = 0) override;
   bool awaits(const journey::Journey& journey) const override;
-  void receive(const std::shared_ptr<journey::Journey>& journey, journey::Way way) override;
+  void receive(const std::shared_ptr<journey::Journey>& journey, journey::Way way,
+               std::size_t bytes_behind = 0) override;
   void expect() override {}
   std::optional<Duration> since_arrival() const override;
   bool keep_frames(bool wanted) override;

@@ -107,7 +107,8 @@ class Reader {
   /// Whatever is there, at least one byte; none at the end.
   Read<Bytes> some();
 
-  /// True if bytes have arrived that nobody has taken.
+  /// How many bytes have arrived that nobody has taken: those behind the last message.
+  std::size_t buffered() const;
   bool has_buffered() const { return buffered() != 0; }
 
  private:
@@ -126,7 +127,6 @@ class Reader {
   void gather(std::size_t missing);
   Result<void> receive_more();
   Bytes received() const { return carry_.empty() ? held_.bytes() : carry_.bytes(); }
-  std::size_t buffered() const;
 
   Stream& stream_;
   ReaderOptions options_;

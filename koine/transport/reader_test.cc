@@ -244,6 +244,7 @@ TEST(Reader, KnowsWhetherBytesArriveThatNobodyTook) {
   EXPECT_TRUE(reader.has_buffered());
   EXPECT_EQ(**time.finish(reader.line()), "two");
   EXPECT_TRUE(reader.has_buffered());
+  EXPECT_EQ(reader.buffered(), 6U);
   EXPECT_EQ(**time.finish(reader.line()), "three");
   EXPECT_FALSE(reader.has_buffered());
 }
