@@ -1,6 +1,9 @@
 #include "koine/journey/clock_offset.h"
 
 #include <algorithm>
+#include <numeric>
+
+#include "koine/journey/spans.h"
 
 namespace koine::journey {
 namespace {
@@ -9,6 +12,20 @@ namespace {
 std::int64_t drift(std::int64_t ns) { return ns / ClockOffset::drift_divisor + 2; }
 
 }  // namespace
+
+/// The bounds of the last journey are of all of it if they are widened by as much as passed between
+/// its beginning and what was learned last.
+Offset ClockOffset::of(const Journey& journey, bool says_same_clock) {
+  const Offset same{.method = Offset::Method::same_clock};
+  if (says_same_clock && !is_another_clock_) {
+    if (misfit_of(journey, same).empty()) return same;
+    is_another_clock_ = true;
+  }
+  learn(journey);
+  const std::int64_t begun = journey.request.write_in.ns;
+  const std::int64_t last = std::max({learned_ns_, begun, journey.reply.recv_out.ns});
+  return at(add(last, subtract(last, begun)));
+}
 
 /// A bound b that held at the moment m holds at a later moment t as b + drift(t - m). Written as
 /// (b - m/D) + t/D, the best of all bounds is one number, whenever it is asked for. The moments of
@@ -19,7 +36,7 @@ void ClockOffset::learn(const Journey& journey) {
   const Leg& back = journey.reply;
   if (!there.write_in || journey.clock_stepped) return;
   const std::int64_t begun = there.write_in.ns;
-  if (!upper_ && !lower_) origin_ns_ = begun;
+  const std::int64_t ended = std::max(begun, back.recv_out.ns);
 
   std::optional<std::int64_t> upper;
   std::optional<std::int64_t> lower;
@@ -33,16 +50,22 @@ void ClockOffset::learn(const Journey& journey) {
   const auto arrived = [](const Leg& leg) -> const Stamp& {
     return leg.rx ? leg.rx : leg.recv_out;
   };
+  for (const Stamp* stamp : {&there.write_in, &sent(there), &arrived(there), &sent(back),
+                             &arrived(back), &back.recv_out})
+    if (!stamp->can_be()) return;
   if (arrived(there)) upper = arrived(there).ns - sent(there).ns;
   if (arrived(back) && sent(back)) lower = sent(back).ns - arrived(back).ns;
+  // The server cannot have had it for longer than it was away.
+  if (upper && lower && subtract(*lower, *upper) > drift(ended - begun)) return;
+  if (!upper_ && !lower_) origin_ns_ = begun;
+  learned_ns_ = std::max(learned_ns_, ended);
   const std::int64_t age = (begun - origin_ns_) / drift_divisor;
   const auto learn_both = [&] {
     if (upper) upper_ = std::min(upper_.value_or(INT64_MAX), *upper - age);
     if (lower) lower_ = std::max(lower_.value_or(INT64_MIN), *lower + age);
   };
   learn_both();
-  const std::int64_t ended = back.recv_out ? back.recv_out.ns : begun;
-  if (upper_ && lower_ && *lower_ - *upper_ > 2 * drift(ended - origin_ns_)) {
+  if (upper_ && lower_ && subtract(*lower_, *upper_) > 2 * drift(learned_ns_ - origin_ns_)) {
     ++resets_;
     upper_.reset();
     lower_.reset();
@@ -52,10 +75,11 @@ void ClockOffset::learn(const Journey& journey) {
 
 Offset ClockOffset::at(std::int64_t client_ns) const {
   if (!upper_ || !lower_) return {};
-  const std::int64_t widening = drift(std::max<std::int64_t>(client_ns - origin_ns_, 0));
+  const std::int64_t widening = drift(std::max<std::int64_t>(subtract(client_ns, origin_ns_), 0));
   const std::int64_t upper = *upper_ + widening;
   const std::int64_t lower = *lower_ - widening;
-  const std::int64_t theta = lower + (upper - lower) / 2;
+  const std::int64_t theta = std::midpoint(lower, upper);
+  if (upper < lower) return {};
   // Rounded up: the truth may be at either end.
   return {.theta_ns = theta, .half_ns = upper - theta, .method = Offset::Method::bounds};
 }

@@ -79,6 +79,30 @@ TEST(ClockOffset, TheTruthNeverLeavesTheBounds) {
   EXPECT_EQ(told, 15'000);
 }
 
+// Of a message that was lost and sent again, the moments that its bounds are of lie far apart.
+TEST(ClockOffset, TheBoundsOfAJourneyHoldFromItsBeginningToItsEnd) {
+  Prng chance(7);
+  for (const std::int64_t ppm : {0, 50, -50, 99, -99}) {
+    const TwoClocks world(1'230'000'000, ppm);
+    ClockOffset clocks;
+    std::int64_t at = made_at;
+    for (int i = 0; i < 1000; ++i) {
+      const auto delay = [&] {
+        return static_cast<std::int64_t>(900 +
+                                         chance.below(chance.below(10) == 0 ? 900'000'000 : 3000));
+      };
+      const Journey journey = world.journey(at, delay(), delay());
+      const Offset offset = clocks.of(journey, false);
+      ASSERT_EQ(offset.method, Offset::Method::bounds);
+      for (const std::int64_t ns : {journey.request.write_in.ns, journey.reply.recv_out.ns})
+        ASSERT_LE(std::abs(offset.theta_ns - world.theta(ns)), offset.half_ns)
+            << "journey " << i << ", " << ppm << " ppm";
+      at += static_cast<std::int64_t>(chance.below(2'000'000'000));  // others may be under way
+    }
+    EXPECT_EQ(clocks.resets(), 0U);
+  }
+}
+
 TEST(ClockOffset, BoundsAreAsNarrowAsTheFastestWayThereAndBackAllows) {
   const TwoClocks world(1'230'000'000, 0);
   ClockOffset clocks;

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "koine/journey/arithmetic.h"
+
 namespace koine::journey {
 
 /// What a stamp says about the moment that it stands for.
@@ -31,8 +33,14 @@ const char* to_string(Quality quality);
 
 /// A moment on the clock of the host that took it: nanoseconds of CLOCK_REALTIME, since 1970.
 struct Stamp {
+  /// Beyond it, in the year 2116, there are none; so all differences of two can be told.
+  static constexpr std::int64_t ns_end = std::int64_t{1} << 62;
+
   std::int64_t ns = 0;
   Quality quality = Quality::missing;
+
+  /// False for what a peer has made up, and no clock can show.
+  bool can_be() const { return ns >= 0 && ns < ns_end; }
 
   explicit operator bool() const { return quality != Quality::missing; }
   friend bool operator==(const Stamp&, const Stamp&) = default;
@@ -70,7 +78,7 @@ struct Hop {
   std::int64_t out_ns = 0;
   std::uint32_t sending = 0;  ///< 1: the first; 0: of a piece of the message before its last
 
-  std::int64_t ns() const { return out_ns - in_ns; }
+  std::int64_t ns() const { return subtract(out_ns, in_ns); }
   friend bool operator==(const Hop&, const Hop&) = default;
 };
 

@@ -34,7 +34,7 @@ std::string hop(const Hop& hop) {
 
 std::string leg(const Leg& leg) {
   JsonList all('{');
-  all.member("bytes", static_cast<std::int64_t>(leg.bytes));
+  all.member("bytes", std::to_string(leg.bytes));
   const auto put = [&](const char* name, const Stamp& at) {
     if (at) all.member(name, stamp(at));
   };

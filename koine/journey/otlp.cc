@@ -1,4 +1,5 @@
 // OTLP/JSON (opentelemetry-proto, "JSON Protobuf Encoding"): ids in hex, 64-bit numbers as text.
+#include <algorithm>
 #include <cstdio>
 
 #include "koine/journey/export.h"
@@ -50,7 +51,7 @@ std::string attribute(std::string_view key, std::int64_t value) {
 class Events {
  public:
   void put(const char* name, const Stamp& at) {
-    if (!at) return;
+    if (!at || !at.can_be()) return;
     JsonList event('{');
     event.member("timeUnixNano", number(at.ns)).member("name", json_text(name));
     if (at.quality != Quality::exact)
@@ -90,7 +91,7 @@ class Events {
 /// The first of these stamps that is there.
 std::int64_t first_of(std::initializer_list<Stamp> stamps) {
   for (const Stamp& stamp : stamps)
-    if (stamp) return stamp.ns;
+    if (stamp && stamp.can_be()) return stamp.ns;
   return 0;
 }
 
@@ -118,7 +119,7 @@ std::string span(const Journey& journey, const End& end, std::string events) {
   return span.member("name", json_text("message"))
       .member("kind", end.kind)
       .member("startTimeUnixNano", number(end.begin_ns))
-      .member("endTimeUnixNano", number(end.end_ns))
+      .member("endTimeUnixNano", number(std::max(end.begin_ns, end.end_ns)))
       .member("attributes", attributes.done())
       .member("events", std::move(events))
       .done();
@@ -153,7 +154,7 @@ std::string otlp_json(std::span<const Journey> journeys) {
       events.sender(there);
       events.receiver(back);
       client.item(span(journey,
-                       {kind_client, client_id, 0, there.write_in.ns,
+                       {kind_client, client_id, 0, first_of({there.write_in}),
                         first_of({back.recv_out, there.ack, there.write_out, there.write_in})},
                        events.done()));
     }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "koine/journey/export.h"
@@ -51,14 +52,15 @@ Result<std::string> pcapng(std::span<const Journey> journeys) {
         if (!made) return std::unexpected(std::move(made.error()));
         found = interfaces.emplace(key, *made).first;
       }
-      const std::int64_t shift = frame.reply ? -journey.offset.theta_ns : 0;
-      auto written = writer.write({.interface = found->second,
-                                   .at = Duration(frame.at.ns + shift),
-                                   .bytes = frame.bytes,
-                                   .wire_length = frame.wire_bytes,
-                                   .direction = wire::PcapngDirection::outbound,
-                                   .id = journey.id,
-                                   .comment = comment});
+      const std::int64_t shift = frame.reply ? journey.offset.theta_ns : 0;
+      auto written =
+          writer.write({.interface = found->second,
+                        .at = Duration(std::max<std::int64_t>(subtract(frame.at.ns, shift), 0)),
+                        .bytes = frame.bytes,
+                        .wire_length = frame.wire_bytes,
+                        .direction = wire::PcapngDirection::outbound,
+                        .id = journey.id,
+                        .comment = comment});
       if (!written) return std::unexpected(std::move(written.error()));
       comment.clear();
     }

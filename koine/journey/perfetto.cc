@@ -1,5 +1,6 @@
 // Trace Event Format: "X" is a slice, "M" names a process or thread, "s" and "f" are the ends of an
 // arrow. Times are microseconds; three digits behind the point are nanoseconds.
+#include <cinttypes>
 #include <cstdio>
 
 #include "koine/journey/export.h"
@@ -12,8 +13,10 @@ namespace {
 
 std::string micros(std::int64_t ns) {
   char text[40];
-  std::snprintf(text, sizeof(text), "%lld.%03lld", static_cast<long long>(ns / 1000),
-                static_cast<long long>(ns % 1000));
+  const std::uint64_t size =
+      ns < 0 ? 0 - static_cast<std::uint64_t>(ns) : static_cast<std::uint64_t>(ns);
+  std::snprintf(text, sizeof(text), "%s%" PRIu64 ".%03" PRIu64, ns < 0 ? "-" : "", size / 1000,
+                size % 1000);
   return text;
 }
 
@@ -110,7 +113,7 @@ class Writer {
     JsonList event_of_hop = event(is_lost ? "i" : "X", where(step), thread_of(step));
     event_of_hop.member("name", json_text(label_of(hop)))
         .member("cat", json_text("hop"))
-        .member("ts", at(hop.in_ns - shift));
+        .member("ts", at(subtract(hop.in_ns, shift)));
     if (is_lost) {
       event_of_hop.member("s", json_text("t"));
     } else {
@@ -134,7 +137,7 @@ class Writer {
     end("f", to, to.begin_ns);
   }
 
-  std::string at(std::int64_t ns) const { return micros(ns - origin_ns_); }
+  std::string at(std::int64_t ns) const { return micros(subtract(ns, origin_ns_)); }
 
   JsonList events_{'['};
   std::int64_t origin_ns_ = 0;

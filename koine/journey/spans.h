@@ -51,7 +51,7 @@ struct Span {
   /// By how much the clocks' offset leaves its length open, either way; 0 inside one host.
   std::int64_t half_ns = 0;
 
-  std::int64_t ns() const { return end_ns - begin_ns; }
+  std::int64_t ns() const { return subtract(end_ns, begin_ns); }
   bool is(Step step) const { return first == step && last == step; }
   bool covers(Step step) const { return first <= step && step <= last; }
 };
@@ -59,6 +59,7 @@ struct Span {
 struct Spans {
   std::vector<Span> spans{};  ///< in their order; none if fewer than two places have a stamp
   std::int64_t total_ns = 0;  ///< their sum
+  std::string misfit{};       ///< misfit_of() the journey
 
   /// Null if the stamps do not tell that step from its neighbours.
   const Span* find(Step step) const;
@@ -66,6 +67,11 @@ struct Spans {
 
 /// Of a journey whose clock was stepped there are none.
 Spans spans_of(const Journey& journey);
+
+/// What the stamps say that cannot be, if the server's clock is ahead by so much: "the request
+/// arrived 3.20 ms before the request was sent". Empty if they fit. A peer that errs or lies gives
+/// such stamps; the steps still add up, and mean nothing.
+std::string misfit_of(const Journey& journey, const Offset& offset);
 
 /// When the leg arrived, on the receiver's clock: the earlier of what the receiver's kernel says
 /// and when the sender's had the confirmation, because segments that wait together keep the last

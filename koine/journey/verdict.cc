@@ -42,16 +42,16 @@ bool may_be_late(const Leg& leg, const Span& resent, const Spans& spans, const M
   std::int64_t usual = 0;
   for (const Span& span : spans.spans) {
     if (span.first <= resent.last) continue;
-    rest += span.ns();
-    usual += usual_ns(span, medians);
+    rest = add(rest, span.ns());
+    usual = add(usual, usual_ns(span, medians));
     if (span.covers(Step::program)) break;
   }
-  return rest * 4 > resent.ns() || rest > std::max(2 * usual, late_ns_min);
+  return rest > resent.ns() / 4 || rest > std::max(add(usual, usual), late_ns_min);
 }
 
 /// A thread that had no CPU, if that explains most of the step: it could neither ask nor wake up.
 std::string no_cpu(const Leg& leg, const Span& span) {
-  if (!leg.cpu_wait_ns || *leg.cpu_wait_ns * 2 <= span.ns()) return {};
+  if (!leg.cpu_wait_ns || *leg.cpu_wait_ns <= span.ns() / 2) return {};
   return host_of(span.last) + "'s thread waited " +
          short_time(std::min(*leg.cpu_wait_ns, span.ns())) + " for a CPU";
 }
@@ -76,7 +76,7 @@ bool held_back(const Leg& leg) {
 std::string copying(const Leg& leg, const Span& span) {
   const std::string held = host_of(span.first) + "'s system held it back for ";
   if (held_back(leg)) {
-    std::string words = held + short_time(leg.sched.ns - leg.write_out.ns);
+    std::string words = held + short_time(subtract(leg.sched.ns, leg.write_out.ns));
     if (leg.tcp.unsent_bytes != 0)
       words += " (" + std::to_string(leg.tcp.unsent_bytes) + " bytes before it were not yet sent)";
     return words;
@@ -90,11 +90,11 @@ std::string copying(const Leg& leg, const Span& span) {
 std::string no_cpu_to_send(const Journey& journey, const Leg& leg, const Span& span) {
   if (!leg.write_cpu_wait_ns || !leg.write_in || !leg.write_out) return {};
   const bool is_reply = &leg == &journey.reply;
-  const std::int64_t shift = is_reply ? -journey.offset.theta_ns : 0;
-  const std::int64_t together = std::min(leg.write_out.ns + shift, span.end_ns) -
-                                std::max(leg.write_in.ns + shift, span.begin_ns);
+  const std::int64_t shift = is_reply ? journey.offset.theta_ns : 0;
+  const std::int64_t together = subtract(std::min(subtract(leg.write_out.ns, shift), span.end_ns),
+                                         std::max(subtract(leg.write_in.ns, shift), span.begin_ns));
   const std::int64_t waited = std::min(*leg.write_cpu_wait_ns, together);
-  if (waited * 2 <= span.ns()) return {};
+  if (waited <= span.ns() / 2) return {};
   return std::string(is_reply ? "server" : "client") + "'s thread waited " + short_time(waited) +
          " for a CPU while it handed the message over";
 }
@@ -129,7 +129,7 @@ const Hop* worst_of(const std::vector<Hop>& hops, const Medians& medians) {
   const Hop* worst = nullptr;
   std::int64_t most = INT64_MIN;
   for (const Hop& hop : hops) {
-    const std::int64_t excess = hop.ns() - medians.of(hop).value_or(0);
+    const std::int64_t excess = subtract(hop.ns(), medians.of(hop).value_or(0));
     if (excess <= most) continue;
     most = excess;
     worst = &hop;
@@ -189,7 +189,7 @@ void Latest::push(std::int64_t value) {
 }
 
 void Medians::learn(const Journey& journey, const Spans& spans) {
-  if (spans.spans.empty()) return;
+  if (spans.spans.empty() || !spans.misfit.empty()) return;
   totals_.push(spans.total_ns);
   for (const Span& span : spans.spans) {
     const auto same = [&](const Row& row) {
@@ -248,8 +248,8 @@ Verdict worst_of(const Spans& spans, const Medians& medians) {
     verdict.span.last = next.last;
     verdict.span.end_ns = next.end_ns;
     verdict.span.quality = next.quality;
-    verdict.excess_ns += excess(i + 1);
-    verdict.usual_ns += usual_ns(next, medians);
+    verdict.excess_ns = add(verdict.excess_ns, excess(i + 1));
+    verdict.usual_ns = add(verdict.usual_ns, usual_ns(next, medians));
   }
   return verdict;
 }
@@ -260,6 +260,10 @@ Verdict judge(const Journey& journey, const Spans& spans, const Medians& medians
   Verdict verdict;
   if (journey.clock_stepped) {
     verdict.words = "a clock was set meanwhile: these times mean nothing";
+    return verdict;
+  }
+  if (!spans.misfit.empty()) {
+    verdict.words = "the stamps do not fit, and these times mean nothing: " + spans.misfit;
     return verdict;
   }
   if (spans.spans.empty()) {
@@ -275,7 +279,7 @@ Verdict judge(const Journey& journey, const Spans& spans, const Medians& medians
   } else if (!verdict.compared) {
     verdict.words =
         "nothing to compare with yet; longest: " + words_of(journey, verdict.span, spans, medians);
-  } else if (verdict.excess_ns * 2 <= medians.total_ns()) {
+  } else if (verdict.excess_ns <= medians.total_ns() / 2) {
     verdict.words = "as usual (median " + short_time(medians.total_ns()) + ")";
   } else {
     verdict.words = words_of(journey, verdict.span, spans, medians);

@@ -72,7 +72,7 @@ class Waterfall {
     const Span* back = spans_.find(Step::network_back);
     if (there == nullptr || back == nullptr) return false;
     const std::int64_t shorter = std::min(there->ns(), back->ns());
-    return journey_.offset.half_ns * 4 > shorter;
+    return journey_.offset.half_ns > shorter / 4;
   }
 
   void network() {
@@ -128,8 +128,8 @@ class Waterfall {
       if (hop.ns() == 0) continue;
       const std::int64_t shift = step.first < Step::copy_back ? 0 : journey_.offset.theta_ns;
       Span part = step;
-      part.begin_ns = hop.in_ns - shift;
-      part.end_ns = hop.out_ns - shift;
+      part.begin_ns = subtract(hop.in_ns, shift);
+      part.end_ns = subtract(hop.out_ns, shift);
       std::string bar(bar_, ' ');
       mark(bar, part, '-');
       row(std::string(9, ' ') + label_of(hop), in_us(part.ns()), bar, part);
@@ -144,7 +144,7 @@ class Waterfall {
     std::string shown = padded(label, label_columns) + right(" " + time, time_room);
     // Long times push the bar aside rather than lose digits; the bar gives way.
     const std::size_t room = columns_ - std::min(columns_, shown.size() + 3);
-    const bool is_long = spans_.total_ns != 0 && span.ns() * 3 > spans_.total_ns;
+    const bool is_long = spans_.total_ns != 0 && span.ns() > spans_.total_ns / 3;
     const std::string drawn = bar.substr(0, room);
     out_ += (is_long ? ink_.bold(shown) : shown) + " " + ink_.dim("|") +
             (is_long ? ink_.yellow(drawn) : ink_.cyan(drawn)) + ink_.dim("|") + "\n";
@@ -154,9 +154,10 @@ class Waterfall {
   void mark(std::string& bar, const Span& span, char with) const {
     if (span.ns() <= 0 || spans_.total_ns <= 0) return;
     const auto place = [&](std::int64_t ns) {
-      const auto share = static_cast<double>(ns - spans_.spans.front().begin_ns) /
+      const auto share = static_cast<double>(subtract(ns, spans_.spans.front().begin_ns)) /
                          static_cast<double>(spans_.total_ns);
-      return static_cast<std::size_t>(share * static_cast<double>(bar.size()));
+      return static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) *
+                                      static_cast<double>(bar.size()));
     };
     const std::size_t from = std::min(place(span.begin_ns), bar.size() - 1);
     const std::size_t to = std::clamp(place(span.end_ns), from + 1, bar.size());
@@ -170,12 +171,12 @@ class Waterfall {
   void end() {
     const Leg& request = journey_.request;
     if (!request.rx && !request.recv_out && request.ack && !request.snd.empty()) {
-      const std::int64_t confirmed = request.ack.ns - request.snd.back().ns;
+      const std::int64_t confirmed = subtract(request.ack.ns, request.snd.back().ns);
       note("TCP there confirmed it after " + short_time(confirmed) +
            ": the network took at most that, there and back");
       if (journey_.reply.rx && journey_.reply.rx.ns > request.ack.ns)
         note("from then to its answer's arrival: " +
-             short_time(journey_.reply.rx.ns - request.ack.ns) +
+             short_time(subtract(journey_.reply.rx.ns, request.ack.ns)) +
              ", the least that the program there took, about");
     }
     if (request.tcp.retransmits > 0 && request.bytes > request.tcp.mss && request.tcp.mss != 0)

@@ -277,23 +277,15 @@ void Following::take(const LateBlock& late) {
   finish(call);
 }
 
-/// Clocks that are not the same are compared by what their stamps allow. The bounds are of the
-/// latest journey's beginning; of an earlier one they are as wide as of one so much later.
+/// Who is shown the journey may attach another recorder, or none.
 void Following::finish(const Asked& call) {
   journey::Track* const track = this->track();
   const std::shared_ptr<Journey>& journey = call.journey;
   if (call.follower && call.follower->frames) stop_frames();
   if (track != nullptr) {
     if (journey->request.recv_out) {  // the other end has told
-      if (theirs_ && theirs_->clock.is_same_as(clock_)) {
-        journey->offset = {.method = journey::Offset::Method::same_clock};
-      } else {
-        journey::ClockOffset& clocks = track->connection().clocks;
-        clocks.learn(*journey);
-        const std::int64_t begun = journey->request.write_in.ns;
-        learned_ns_ = std::max(learned_ns_, begun);
-        journey->offset = clocks.at(learned_ns_ + (learned_ns_ - begun));
-      }
+      const bool says_same_clock = theirs_ && theirs_->clock.is_same_as(clock_);
+      journey->offset = track->connection().clocks.of(*journey, says_same_clock);
     }
     track->finish(journey);
     if (call.follower) call.follower->journey = journey;
@@ -393,6 +385,7 @@ void Following::tell(bool alone) {
   journey::Track* const track = this->track();
   if (track == nullptr) return;
   ByteVector metadata;
+  std::vector<std::shared_ptr<Journey>> told;
   for (auto at = telling_.begin(); at != telling_.end();) {
     const Journey& journey = *at->call.journey;
     const bool is_due = at->until <= now();
@@ -414,20 +407,19 @@ void Following::tell(bool alone) {
       }
     }
     if (at->call.has_frames) stop_frames();
-    track->finish(at->call.journey);
+    told.push_back(std::move(at->call.journey));
     at = telling_.erase(at);
   }
   if (!metadata.empty() && push(metadata) && alone) alone_from_ = later(now(), alone_gap);
+  for (const auto& journey : told)
+    if (journey::Track* const left = this->track()) left->finish(journey);
   if (settled()) settling_.wake_all(peer_.loop_);
 }
 
 // Both.
 
-/// Where more came with the same read, the kernel's stamp is that of the last of it.
 void Following::received(const std::shared_ptr<Journey>& journey, Way way) {
-  track()->receive(journey, way);
-  Stamp& rx = way == Way::there ? journey->request.rx : journey->reply.rx;
-  if (rx && peer_.reader_ && peer_.reader_->has_buffered()) rx.quality = Quality::at_most;
+  track()->receive(journey, way, peer_.reader_ ? peer_.reader_->buffered() : 0);
 }
 
 void Following::want_frames() {
@@ -450,9 +442,9 @@ void Following::arm() {
 
 void Following::run() {
   tell(true);
-  journey::Track* const track = this->track();
   for (std::size_t i = 0; i < joining_.size();) {
     const Joining& joining = joining_[i];
+    journey::Track* const track = this->track();
     const bool waits = track != nullptr && joining.until > now() &&
                        (joining.wants_late || track->awaits(*joining.call.journey));
     if (waits) {

@@ -166,7 +166,6 @@ class Following final : public InJourneys, private Timer {
   std::deque<Telling> telling_;
   Instant alone_from_{};
   std::size_t with_frames_ = 0;  // journeys under way that want them
-  std::int64_t learned_ns_ = INT64_MIN;
   WaitList settling_;
   std::uint64_t malformed_ = 0;
 };

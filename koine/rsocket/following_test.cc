@@ -314,6 +314,23 @@ TEST(RsocketJourney, RecordersMayComeAndGoWhileThePeersTalk) {
   EXPECT_EQ(both.reactor->tracks, 0U);
 }
 
+TEST(RsocketJourney, WhoIsShownAJourneyMayTakeTheRecorderAway) {
+  Both both;
+  both.connect();
+  both.answered.on_journey = [&](const Journey&) { both.there.detach(); };
+  const auto listener = both.asked.on_journey;
+  both.asked.on_journey = [&](const Journey& journey) {
+    listener(journey);
+    both.here.detach();
+  };
+  const auto followed = both.follow("hello");
+  ASSERT_TRUE(followed.journey);
+  EXPECT_EQ(both.journeys.size(), 1U);
+  EXPECT_EQ(both.reactor->tracks, 0U);
+  EXPECT_EQ(both.run(both.ask("echo", "and on")).value_or(""), "and on");
+  EXPECT_EQ(both.journeys.size(), 1U);
+}
+
 TEST(RsocketJourney, TheServerMayAskAsWell) {
   Both both;
   both.connect();
