@@ -59,39 +59,50 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     auto count = inner_->read_now(into);
     if (count) {
       moved(*count);
-      return count;
-    }
-    if (input_ended_ && count.error() == Fault::would_block) {
+    } else if (count.error() != Fault::would_block) {
+      explain(count.error());
+    } else if (input_ended_) {
       end_told_ = true;
-      return std::size_t{0};
+      count = 0;
     }
-    return explained(std::move(count));
+    return count;
   }
   Result<Buffer> receive_now() override {
     if (end_told_) return Buffer();
     auto buffer = inner_->receive_now();
     if (buffer) {
       moved(buffer->size());
-      return buffer;
-    }
-    if (input_ended_ && buffer.error() == Fault::would_block) {
+    } else if (buffer.error() != Fault::would_block) {
+      explain(buffer.error());
+    } else if (input_ended_) {
       end_told_ = true;
-      return Buffer();
+      buffer.emplace();
     }
-    return explained(std::move(buffer));
+    return buffer;
   }
   Result<std::size_t> write_now(Bytes from) override {
     auto count = inner_->write_now(from);
-    if (!count) return explained(std::move(count));
-    moved(*count);
-    judged_last_ = false;
-    if (account_ != nullptr) account_->written += *count;
-    look_at_unsent();
+    if (count) {
+      moved(*count);
+      judged_last_ = false;
+      if (account_ != nullptr) account_->written += *count;
+      look_at_unsent();
+    } else {
+      explain(count.error());
+    }
     return count;
   }
-  Result<void> flush_now() override { return explained(inner_->flush_now()); }
+  Result<void> flush_now() override {
+    auto flushed = inner_->flush_now();
+    if (!flushed) explain(flushed.error());
+    return flushed;
+  }
   std::size_t unsent() const override { return inner_->unsent(); }
-  Result<void> finish() override { return explained(inner_->finish()); }
+  Result<void> finish() override {
+    auto finished = inner_->finish();
+    if (!finished) explain(finished.error());
+    return finished;
+  }
   void abort() override {
     inner_->abort();
     look_at_unsent();
@@ -195,11 +206,10 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     account_->written = unsent_seen_;
     return false;
   }
-  template <class T>
-  Result<T> explained(Result<T> result) const {
-    if (!result && account_ != nullptr && !account_->why.empty() && result.error() == Fault::closed)
-      return std::unexpected(std::move(result.error()).with_note(account_->why));
-    return result;
+  /// Says why, if we ended it.
+  [[gnu::noinline]] void explain(Error& error) const {
+    if (account_ != nullptr && !account_->why.empty() && error == Fault::closed)
+      error = std::move(error).with_note(account_->why);
   }
 
   /// What most connections never have.

@@ -1,26 +1,14 @@
 #include "koine/async/loop.h"
 
-#include <cassert>
-
 namespace koine {
-namespace {
 
-thread_local constinit Loop* current_loop = nullptr;
+thread_local constinit Loop* detail::current_loop = nullptr;
 
-}  // namespace
+void Loop::forget_current() { detail::current_loop = nullptr; }
 
-Loop& Loop::current() {
-  assert(current_loop != nullptr && "no loop runs on this thread");
-  return *current_loop;
-}
+Loop::Entered::Entered(Loop& loop) : before_(detail::current_loop) { detail::current_loop = &loop; }
 
-bool Loop::has_current() { return current_loop != nullptr; }
-
-void Loop::forget_current() { current_loop = nullptr; }
-
-Loop::Entered::Entered(Loop& loop) : before_(current_loop) { current_loop = &loop; }
-
-Loop::Entered::~Entered() { current_loop = before_; }
+Loop::Entered::~Entered() { detail::current_loop = before_; }
 
 void Loop::advance(Instant now) {
   tick(now);
@@ -30,14 +18,16 @@ void Loop::advance(Instant now) {
 bool Loop::run_ready() {
   for (int round = 0; round < rounds_max && !ready_.empty(); ++round) run_all(ready_);
   // Somebody may always have something to do; who waits for the end of the turn gets it still.
-  run_all(ending_);
+  if (!ending_.empty()) run_all(ending_);
   return !idle();
 }
 
-/// One round: what `list` holds now, not what joins it meanwhile.
+/// One round: what `list` holds now, which is something, not what joins it meanwhile.
 void Loop::run_all(List<Runnable>& list) {
+  Runnable& first = list.pop_front();
   List<Runnable> batch;
   batch.splice(list);
+  run(first);
   while (!batch.empty()) run(batch.pop_front());
 }
 

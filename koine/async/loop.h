@@ -9,6 +9,7 @@
 // other threads is the driver's.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -20,6 +21,14 @@
 #include "koine/base/time.h"
 
 namespace koine {
+
+class Loop;
+
+namespace detail {
+
+extern thread_local constinit Loop* current_loop;  // see Loop::current()
+
+}  // namespace detail
 
 struct InDump : ListNode {};  // which of a task's two lists is meant
 
@@ -47,8 +56,11 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   /// The loop that runs on this thread now. To call it elsewhere is a bug.
-  static Loop& current();
-  static bool has_current();
+  static Loop& current() {
+    assert(has_current() && "no loop runs on this thread");
+    return *detail::current_loop;
+  }
+  static bool has_current() { return detail::current_loop != nullptr; }
 
   /// For a forked child, which inherits the parent's loop in the middle of a turn and must not run
   /// it.

@@ -191,7 +191,7 @@ class Outcome {
     ::new (static_cast<void*>(&value_)) Value(std::forward<Arguments>(arguments)...);
     held_ = Held::value;
   }
-  void put(Result<T> result) {
+  void put(Result<T>&& result) {
     if (!result) {
       ::new (static_cast<void*>(&error_)) Error(std::move(result.error()));
       held_ = Held::error;

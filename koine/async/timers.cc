@@ -85,6 +85,7 @@ void Timers::expire(Instant now, List<Runnable>& due) {
     });
   }
   current_ = std::max(current_, tick_of(now));
+  if (sorting_.empty()) return;
   std::sort(sorting_.begin(), sorting_.end(), [](const Timer* a, const Timer* b) {
     return a->deadline_ != b->deadline_ ? a->deadline_ < b->deadline_ : a->order_ < b->order_;
   });

@@ -5,8 +5,8 @@
 // that waits holds none.
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <vector>
 
 #include "koine/base/buffer.h"
 
@@ -18,31 +18,30 @@ class BlockPool final : public BufferHome {
   /// How many blocks wait for their next use at most; further ones go back to the system.
   static constexpr std::size_t kept_max = 32;
 
-  BlockPool() { kept_.reserve(kept_max); }
+  BlockPool() = default;
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
   ~BlockPool() {
-    for (std::byte* block : kept_) delete[] block;
+    while (kept_count_ != 0) delete[] kept_[--kept_count_];
   }
 
   /// One block, the caller's until take_back().
   std::byte* take() {
-    if (kept_.empty()) return new std::byte[block_bytes];
-    std::byte* block = kept_.back();
-    kept_.pop_back();
-    return block;
+    if (kept_count_ == 0) return new std::byte[block_bytes];
+    return kept_[--kept_count_];
   }
 
   void take_back(std::byte* block) noexcept override {
-    if (kept_.size() < kept_max) {
-      kept_.push_back(block);
+    if (kept_count_ < kept_max) {
+      kept_[kept_count_++] = block;
     } else {
       delete[] block;
     }
   }
 
  private:
-  std::vector<std::byte*> kept_;
+  std::array<std::byte*, kept_max> kept_;
+  std::size_t kept_count_ = 0;
 };
 
 }  // namespace koine

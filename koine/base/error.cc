@@ -49,9 +49,6 @@ Error::Error(const Error& other)
   if (words_ != nullptr) words_->owners.fetch_add(1, std::memory_order_relaxed);
 }
 
-Error::Error(Error&& other) noexcept
-    : words_(std::exchange(other.words_, nullptr)), system_(other.system_), fault_(other.fault_) {}
-
 Error& Error::operator=(Error other) noexcept {
   std::swap(words_, other.words_);
   system_ = other.system_;
@@ -60,8 +57,7 @@ Error& Error::operator=(Error other) noexcept {
 }
 
 void Error::release() noexcept {
-  if (words_ != nullptr && words_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1)
-    delete words_;
+  if (words_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete words_;
 }
 
 /// The words, for writing: nobody else's are changed.

@@ -49,9 +49,14 @@ class [[nodiscard]] Error {
   Error(Fault fault, const char* operation, std::string_view peer = {}, int system = 0);
 
   Error(const Error& other);
-  Error(Error&& other) noexcept;
+  Error(Error&& other) noexcept
+      : words_(std::exchange(other.words_, nullptr)),
+        system_(other.system_),
+        fault_(other.fault_) {}
   Error& operator=(Error other) noexcept;
-  ~Error() { release(); }
+  ~Error() {
+    if (words_ != nullptr) release();
+  }
 
   Fault fault() const { return fault_; }
 

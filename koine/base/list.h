@@ -37,7 +37,15 @@ class ListNode {
   bool listed() const { return previous_ != nullptr; }
 
   void leave() {
-    if (previous_ == nullptr) return;
+    if (listed()) unlink();
+  }
+
+ private:
+  template <class T, class Node>
+  friend class List;
+
+  // Out of line: what has joined nothing, as most that dies, shall not carry it along.
+  [[gnu::noinline]] void unlink() {
     if (is_last()) {
       if (previous_ == this) {
         head()->first = nullptr;
@@ -56,10 +64,6 @@ class ListNode {
     next_ = 0;
     previous_ = nullptr;
   }
-
- private:
-  template <class T, class Node>
-  friend class List;
 
   static std::uintptr_t mark(const detail::ListHead& head) {
     return reinterpret_cast<std::uintptr_t>(&head) | 1;
@@ -107,9 +111,17 @@ class List {
 
   /// Takes the first one out; the list must not be empty.
   T& pop_front() {
-    T& first = front();
-    static_cast<Node&>(first).leave();
-    return first;
+    assert(!empty());
+    ListNode& first = *head_.first;
+    if (first.is_last()) {
+      head_.first = nullptr;
+    } else {
+      head_.first = first.next();
+      head_.first->previous_ = first.previous_;
+    }
+    first.next_ = 0;
+    first.previous_ = nullptr;
+    return of(first);
   }
 
   /// Takes over all nodes of `other`, in order, behind our own.

@@ -25,12 +25,6 @@ void Multiplexer::Watchers::remove(Watcher& watcher) {
   free_.push_back(watcher.slot);
 }
 
-Watcher* Multiplexer::Watchers::find(Token token) const {
-  if (token.slot >= slots_.size()) return nullptr;
-  const Slot& slot = slots_[token.slot];
-  return slot.generation == token.generation ? slot.watcher : nullptr;
-}
-
 const std::vector<std::string_view>& multiplexer_names() {
   static const std::vector<std::string_view> names{"io_uring", "epoll", "poll", "select"};
   return names;

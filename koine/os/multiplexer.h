@@ -51,7 +51,11 @@ class Multiplexer {
       return {watcher.slot, slots_[watcher.slot].generation};
     }
     /// Null if it was removed.
-    Watcher* find(Token token) const;
+    Watcher* find(Token token) const {
+      if (token.slot >= slots_.size()) return nullptr;
+      const Slot& slot = slots_[token.slot];
+      return slot.generation == token.generation ? slot.watcher : nullptr;
+    }
     std::size_t slots() const { return slots_.size(); }
     Watcher* at(std::size_t slot) const { return slots_[slot].watcher; }
 

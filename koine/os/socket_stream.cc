@@ -36,8 +36,10 @@ std::size_t Outbox::append(Bytes bytes, BlockPool& pool) {
       std::memmove(memory_, memory_ + sent_, kept);
     } else {
       std::byte* block = pool.take();
-      if (kept != 0) std::memcpy(block, memory_ + sent_, kept);
-      release();
+      if (kept != 0) {
+        std::memcpy(block, memory_ + sent_, kept);
+        release();
+      }
       memory_ = block;
       pool_ = &pool;
     }
@@ -51,7 +53,7 @@ std::size_t Outbox::append(Bytes bytes, BlockPool& pool) {
 
 void Outbox::consume(std::size_t count) {
   sent_ += static_cast<std::uint32_t>(count);
-  if (sent_ == end_) release();
+  if (empty()) release();
 }
 
 void Outbox::shrink() {
@@ -193,11 +195,12 @@ Result<std::size_t> SocketStream::read_now(MutableBytes into) {
 Result<Buffer> SocketStream::receive_now() {
   if (!is_open()) return failed("read");
   if (!watcher_.can_read()) return nothing_yet();
-  std::byte* block = reactor_.blocks().take();
-  const auto count = receive_into({block, BlockPool::block_bytes});
-  Buffer buffer(reactor_.blocks(), block, count.value_or(0));
-  if (!count) return std::unexpected(count.error());
-  return buffer;
+  BlockPool& blocks = reactor_.blocks();
+  std::byte* block = blocks.take();
+  auto count = receive_into({block, BlockPool::block_bytes});
+  if (count) return Result<Buffer>(std::in_place, blocks, block, *count);
+  blocks.take_back(block);
+  return std::unexpected(std::move(count.error()));
 }
 
 /// Sends what can be sent; 0 if nothing can. A failure is kept in error_.
@@ -285,37 +288,48 @@ Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
 
 Result<std::size_t> SocketStream::write_now(Bytes from) {
   assert(!from.empty());
+  const bool is_sound = is_open() && !finishing_ && error_ == 0;
+  const bool is_small = from.size() < direct_bytes_min;
+  if (!is_sound || !is_small || unsent() + from.size() > Outbox::bytes_max)
+    return write_otherwise(from);
+  return collect(from);
+}
+
+/// What cannot simply be collected.
+Result<std::size_t> SocketStream::write_otherwise(Bytes from) {
   if (!is_open()) return failed("write");
   if (finishing_) return std::unexpected(Error(Fault::closed, "write", name()));
   if (error_ != 0) {
     errno = error_;
     return failed("write");
   }
-  if (unsent() + from.size() > Outbox::bytes_max || from.size() >= direct_bytes_min) {
-    std::size_t sent = 0;
-    if (watcher_.can_write()) {
-      if (!sender_) {
-        sent = send_some(from);
-        if (error_ != 0) {
-          errno = error_;
-          return failed("write");
-        }
-      } else {
-        const auto with_outbox = send_with_outbox(from);
-        if (!with_outbox) return with_outbox;
-        sent = *with_outbox;
+  std::size_t sent = 0;
+  if (watcher_.can_write()) {
+    if (!sender_) {
+      sent = send_some(from);
+      if (error_ != 0) {
+        errno = error_;
+        return failed("write");
       }
-      if (sent != 0) {
-        if (sender_) send_later();
-        return sent;
-      }
+    } else {
+      const auto with_outbox = send_with_outbox(from);
+      if (!with_outbox) return with_outbox;
+      sent = *with_outbox;
     }
-    if (!watcher_.can_write()) {
-      // The kernel takes no more. Nothing may wait unsent without being watched.
+    if (sent != 0) {
       if (sender_) send_later();
-      return fail(Fault::would_block);
+      return sent;
     }
   }
+  if (!watcher_.can_write()) {
+    // The kernel takes no more. Nothing may wait unsent without being watched.
+    if (sender_) send_later();
+    return fail(Fault::would_block);
+  }
+  return collect(from);
+}
+
+Result<std::size_t> SocketStream::collect(Bytes from) {
   if (!sender_) sender_.reset(new Sender(*this));
   const std::size_t taken = sender_->outbox.append(from, reactor_.blocks());
   reactor_.unsent_bytes += taken;
@@ -335,23 +349,25 @@ void SocketStream::send_later() {
 }
 
 void SocketStream::send_collected() {
-  while (sender_ && watcher_.can_write()) {
+  while (watcher_.can_write()) {
     const std::size_t sent = send_some(sender_->outbox.rest());
     if (error_ != 0) return;
     collected_was_sent(sent);
+    if (sender_) continue;
+    if (finishing_) finish_now();
+    return;
   }
-  if (!sender_) {
-    finish_now();
-  } else {
-    sender_->outbox.shrink();
-    send_later();
-  }
+  sender_->outbox.shrink();
+  send_later();
 }
 
 void SocketStream::collected_was_sent(std::size_t bytes) {
   reactor_.unsent_bytes -= bytes;
-  sender_->outbox.consume(bytes);
-  if (sender_->outbox.empty()) sender_.reset();
+  if (bytes == sender_->outbox.size()) {
+    sender_.reset();
+  } else {
+    sender_->outbox.consume(bytes);
+  }
 }
 
 void SocketStream::drop_collected() {
@@ -361,10 +377,9 @@ void SocketStream::drop_collected() {
 
 /// Everything was sent.
 void SocketStream::finish_now() {
-  if (finishing_ && !finished_) {
-    finished_ = true;
-    if (sys::shutdown(watcher_.fd, SHUT_WR) != 0) broke(errno);
-  }
+  if (finished_) return;
+  finished_ = true;
+  if (sys::shutdown(watcher_.fd, SHUT_WR) != 0) broke(errno);
 }
 
 /// Sending failed: the next write says so, the next read that finds nothing, and who waits is woken

@@ -26,7 +26,9 @@ class Outbox {
   Outbox() = default;
   Outbox(Outbox&& other) noexcept;
   Outbox& operator=(Outbox&&) = delete;
-  ~Outbox() { release(); }
+  ~Outbox() {
+    if (memory_ != nullptr) release();
+  }
 
   bool empty() const { return sent_ == end_; }
   Bytes rest() const { return {memory_ + sent_, end_ - sent_}; }
@@ -111,6 +113,8 @@ class SocketStream final : public Stream {
   std::unexpected<Error> nothing_yet();
   ssize_t receive_tracked(MutableBytes into);
   ssize_t send_tracked(Bytes from);
+  Result<std::size_t> write_otherwise(Bytes from);
+  Result<std::size_t> collect(Bytes from);
   Result<std::size_t> send_with_outbox(Bytes from);
   Result<std::size_t> send_behind_outbox(Bytes from);
   std::size_t send_some(Bytes from);

@@ -12,8 +12,8 @@ Result<void> detail::write_pieces(Stream& stream, Bytes* pieces, std::size_t cou
   for (; next < count; ++next) {
     Bytes& rest = pieces[next];
     while (!rest.empty()) {
-      const auto taken = stream.write_now(rest);
-      if (!taken) return std::unexpected(taken.error());
+      auto taken = stream.write_now(rest);
+      if (!taken) return std::unexpected(std::move(taken.error()));
       rest = rest.subspan(*taken);
     }
   }
