@@ -298,7 +298,8 @@ void add_serve(Tool& tool) {
   tool.duration(verb, "--drain", words->drain,
                 "How long connections may go on once the server is told to stop", true);
   tool.duration(verb, "--busy-poll", words->busy_poll,
-                "Look for news so long before sleeping: faster answers for a busy core", true);
+                "Look for news at most so long before sleeping: faster answers for a busy core",
+                true);
   tool.count(verb, "--journeys", words->journeys, 0, 1'000'000,
              "Of echo over connections: follow one message in so many; 0 for none");
   tool.count(verb, "--slowest", words->slowest, 1, 1000,

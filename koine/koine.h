@@ -153,7 +153,8 @@ struct ServeOptions {
 
   Concurrency concurrency = Concurrency::coroutine;
 
-  /// Look for news so long before sleeping; see os/reactor.h.
+  /// Look for news again and again, at most so long, before sleeping: the time adapts to the
+  /// traffic, and zero means to sleep at once. See os/busy_poll.h.
   Duration busy_poll = Duration::zero();
 
   /// Called once everything listens, with the real endpoints. By default they are printed:

@@ -1,6 +1,8 @@
 #include "koine/os/reactor.h"
 
+#include <sched.h>
 #include <sys/random.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -24,6 +26,9 @@ namespace {
 /// began.
 constexpr Duration soon = 10ms;
 
+/// A deadline at least so far away is the alarm's.
+constexpr Duration far = 100ms;
+
 std::uint64_t entropy() {
   std::uint64_t seed = 0;
   if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
@@ -40,14 +45,18 @@ Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options) {
   if (!bell) return std::unexpected(system_error("eventfd", {}, errno));
   std::unique_ptr<Reactor> reactor(
       new Reactor(std::move(*multiplexer), std::move(bell), options.busy_poll));
-  if (auto watched = reactor->watch(reactor->doorbell_.watcher); !watched)
-    return std::unexpected(std::move(watched.error()));
+  for (Watcher* watcher : {&reactor->doorbell_.watcher, &reactor->alarm_.watcher}) {
+    if (watcher->fd < 0) continue;
+    if (auto watched = reactor->watch(*watcher); !watched)
+      return std::unexpected(std::move(watched.error()));
+  }
   return reactor;
 }
 
 Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd bell, Duration busy_poll)
     : multiplexer_(std::move(multiplexer)),
       doorbell_(std::move(bell)),
+      alarm_(Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC))),
       busy_poll_(busy_poll),
       loop_(monotonic_now(), entropy()) {}
 
@@ -73,26 +82,38 @@ Result<void> Reactor::turn() {
   return {};
 }
 
-/// Zero while something is ready; nothing if only news can end the wait.
+/// Zero while something is ready; nothing if only news can end the wait, as the alarm is.
 std::optional<Duration> Reactor::time_to_wait() {
   if (!loop_.idle()) return Duration::zero();
   const auto next = loop_.next_deadline();
   if (!next) return std::nullopt;
   // What the last turn took matters only to a deadline that is near; reading the clock is not free.
   if (*next - loop_.now() < soon) read_clock();
-  return std::max(*next - loop_.now(), Duration::zero());
+  const Duration left = std::max(*next - loop_.now(), Duration::zero());
+  if (left >= far && alarm_.ring_by(*next, loop_.now())) return std::nullopt;
+  return left;
 }
 
 Result<void> Reactor::wait(std::optional<Duration> timeout) {
   clock_is_stale_ = true;
-  if (busy_poll_ > Duration::zero() && (!timeout || *timeout > Duration::zero())) {
-    const Instant until = monotonic_now() + std::min(busy_poll_, timeout.value_or(busy_poll_));
-    do {
-      if (auto looked = look(Duration::zero()); !looked) return looked;
-      take_messages();
-      if (!clock_is_stale_ || !loop_.idle()) return {};
-    } while (monotonic_now() < until);
+  if (!busy_poll_.is_on() || (timeout && *timeout <= Duration::zero())) return sleep(timeout);
+  const Instant began = monotonic_now();
+  Result<void> ended;
+  const auto look_once = [&] {
+    ended = look(Duration::zero());
+    take_messages();
+    return !ended || !clock_is_stale_ || !loop_.idle();
+  };
+  const Duration limit = timeout.value_or(Duration::max());
+  if (!busy_poll_.spin(limit, look_once, monotonic_now, ::sched_yield)) {
+    if (timeout) timeout = std::max(*timeout - (monotonic_now() - began), Duration::zero());
+    ended = sleep(timeout);
   }
+  busy_poll_.waited((clock_is_stale_ ? monotonic_now() : loop_.now()) - began);
+  return ended;
+}
+
+Result<void> Reactor::sleep(std::optional<Duration> timeout) {
   if (!timeout || *timeout > Duration::zero()) {
     // Whoever posts after this sees the flag, or its message is seen here.
     sleeps_.store(true, std::memory_order_seq_cst);
@@ -165,6 +186,27 @@ void Reactor::Doorbell::ring() const {
 void Reactor::Doorbell::run() {
   std::uint64_t rings = 0;
   [[maybe_unused]] const auto got = sys::read(bell_.get(), &rings, sizeof(rings));
+  watcher.drained();
+  watcher.readers.join(*this);
+}
+
+Reactor::Alarm::Alarm(Fd timer) : timer_(std::move(timer)) {
+  watcher.fd = timer_.get();
+  watcher.readers.join(*this);
+}
+
+bool Reactor::Alarm::ring_by(Instant when, Instant now) {
+  if (!timer_) return false;
+  if (rings_ > now && rings_ <= when) return true;
+  const itimerspec once{.it_interval = {}, .it_value = timespec_of(when.time_since_epoch())};
+  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &once, nullptr) != 0) return false;
+  rings_ = when;
+  return true;
+}
+
+void Reactor::Alarm::run() {
+  std::uint64_t times = 0;
+  [[maybe_unused]] const auto got = sys::read(timer_.get(), &times, sizeof(times));
   watcher.drained();
   watcher.readers.join(*this);
 }

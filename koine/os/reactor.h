@@ -16,6 +16,7 @@
 #include "koine/async/started.h"
 #include "koine/base/block_pool.h"
 #include "koine/base/function.h"
+#include "koine/os/busy_poll.h"
 #include "koine/os/fd.h"
 #include "koine/os/multiplexer.h"
 
@@ -31,8 +32,9 @@ struct ReactorOptions {
   /// "io_uring", "epoll", "poll", "select"; empty: KOINE_MULTIPLEXER, else the best that works.
   std::string multiplexer;
 
-  /// Before sleeping, look again and again for news for so long: wakes up in a microsecond instead
-  /// of thirteen, and costs a core. Zero: sleep at once.
+  /// Before sleeping, look again and again for news, at most for so long: wakes up in a microsecond
+  /// instead of thirteen, and costs a core while there is traffic. The time adapts (busy_poll.h): a
+  /// loop to which nothing comes sleeps. Zero: sleep at once.
   Duration busy_poll = Duration::zero();
 };
 
@@ -105,19 +107,37 @@ class Reactor final : private Newsroom {
     Fd bell_;
   };
 
+  /// Ends long waits. A timeout is armed and taken back at each wait; this is armed once, so that a
+  /// deadline far away, such as that of an idle limit, costs nothing.
+  class Alarm final : public Runnable {
+   public:
+    explicit Alarm(Fd timer);
+    /// Rings at `when`, or before. False if there is no such timer.
+    bool ring_by(Instant when, Instant now);
+    void run() override;  // it rang
+
+    Watcher watcher;
+
+   private:
+    Fd timer_;
+    Instant rings_ = Instant::min();
+  };
+
   Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd bell, Duration busy_poll);
 
   void heard(Watcher& watcher, unsigned news) override;
   void read_clock();
   std::optional<Duration> time_to_wait();
   Result<void> wait(std::optional<Duration> timeout);
+  Result<void> sleep(std::optional<Duration> timeout);
   void take_messages();
   Result<void> look(std::optional<Duration> timeout);
 
   std::unique_ptr<Multiplexer> multiplexer_;
   BlockPool blocks_;
   Doorbell doorbell_;
-  Duration busy_poll_;
+  Alarm alarm_;
+  BusyPoll busy_poll_;
   std::atomic<Message*> messages_{nullptr};
   std::atomic<bool> sleeps_{false};
   Loop loop_;
