@@ -94,25 +94,79 @@ void MoveATimerBack(benchmark::State& state) {
 }
 BENCHMARK(MoveATimerBack);
 
-/// Two contexts, each on a thread of its own.
-void MessageThereAndBack(benchmark::State& state) {
+/// Two contexts, each on a thread of its own. Asleep unless there is something to run, or `awake`.
+template <class Story>
+void run_two(benchmark::State& state, Story story, bool awake = false) {
   asio::io_context here(1);
   asio::io_context there(1);
   const auto stay = asio::make_work_guard(there);
   const auto stay_here = asio::make_work_guard(here);
-  std::thread thread([&there] { there.run(); });
+  std::thread thread([&there, awake] {
+    while (awake && !there.stopped()) there.poll();
+    there.run();
+  });
+  story(here, there, state);
+  there.stop();
+  thread.join();
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+template <bool awake>
+void there_and_back(asio::io_context& here, asio::io_context& there, benchmark::State& state) {
   const std::int64_t messages = state.range(0);
   for (auto _ : state) {
     std::int64_t answered = 0;
     for (std::int64_t i = 0; i < messages; ++i) {
       asio::post(there, [&here, &answered] { asio::post(here, [&answered] { ++answered; }); });
     }
-    while (answered < messages) here.run_one();
+    while (answered < messages) {
+      if (awake) {
+        here.poll();
+      } else {
+        here.run_one();
+      }
+    }
   }
-  there.stop();
-  thread.join();
-  state.SetItemsProcessed(state.iterations() * messages);
 }
+
+/// Only the last one is answered.
+void one_way(asio::io_context& here, asio::io_context& there, benchmark::State& state) {
+  const std::int64_t messages = state.range(0);
+  std::int64_t heard = 0;  // there
+  bool all_are_there = false;
+  for (auto _ : state) {
+    for (std::int64_t i = 0; i < messages; ++i) {
+      asio::post(there, [&here, &heard, &all_are_there, messages] {
+        if (++heard % messages == 0) asio::post(here, [&all_are_there] { all_are_there = true; });
+      });
+    }
+    while (!all_are_there) here.run_one();
+    all_are_there = false;
+  }
+}
+
+void to_itself(asio::io_context& here, asio::io_context&, benchmark::State& state) {
+  const std::int64_t messages = state.range(0);
+  std::int64_t heard = 0;
+  for (auto _ : state) {
+    for (std::int64_t i = 0; i < messages; ++i) asio::post(here, [&heard] { ++heard; });
+    while (heard < messages) here.poll();
+    heard = 0;
+  }
+}
+
+void MessageThereAndBack(benchmark::State& state) { run_two(state, there_and_back<false>); }
 BENCHMARK(MessageThereAndBack)->Arg(1)->Arg(1'000)->UseRealTime();
+
+void MessageThereAndBackAwake(benchmark::State& state) {
+  run_two(state, there_and_back<true>, true);
+}
+BENCHMARK(MessageThereAndBackAwake)->Arg(1)->UseRealTime();
+
+void MessageOneWay(benchmark::State& state) { run_two(state, one_way); }
+BENCHMARK(MessageOneWay)->Arg(1'000)->UseRealTime();
+
+void MessageToItself(benchmark::State& state) { run_two(state, to_itself); }
+BENCHMARK(MessageToItself)->Arg(1'000);
 
 }  // namespace

@@ -14,12 +14,6 @@
 
 namespace koine::os {
 
-/// A message in the mailbox: a stack that any thread pushes on and the reactor takes as a whole.
-struct Reactor::Message {
-  Function<void()> function;
-  Message* next = nullptr;
-};
-
 namespace {
 
 /// A deadline nearer than this is waited for from what the time is now, not from when the turn
@@ -38,13 +32,17 @@ std::uint64_t entropy() {
 
 }  // namespace
 
-Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options) {
+Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options,
+                                               std::shared_ptr<Mailbox> mailbox) {
   auto multiplexer = make_multiplexer(options.multiplexer);
   if (!multiplexer) return std::unexpected(std::move(multiplexer.error()));
-  Fd bell(sys::eventfd());
-  if (!bell) return std::unexpected(system_error("eventfd", {}, errno));
+  if (mailbox == nullptr) {
+    auto made = Mailbox::make();
+    if (!made) return std::unexpected(std::move(made.error()));
+    mailbox = std::move(*made);
+  }
   std::unique_ptr<Reactor> reactor(
-      new Reactor(std::move(*multiplexer), std::move(bell), options.busy_poll));
+      new Reactor(std::move(*multiplexer), std::move(mailbox), options.busy_poll));
   for (Watcher* watcher : {&reactor->doorbell_.watcher, &reactor->alarm_.watcher}) {
     if (watcher->fd < 0) continue;
     if (auto watched = reactor->watch(*watcher); !watched)
@@ -53,16 +51,20 @@ Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options) {
   return reactor;
 }
 
-Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd bell, Duration busy_poll)
+Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, std::shared_ptr<Mailbox> mailbox,
+                 Duration busy_poll)
     : multiplexer_(std::move(multiplexer)),
-      doorbell_(std::move(bell)),
+      mailbox_(std::move(mailbox)),
+      doorbell_(mailbox_->bell()),
       alarm_(Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC))),
       busy_poll_(busy_poll),
       loop_(monotonic_now(), entropy()) {}
 
 Reactor::~Reactor() {
-  Message* message = messages_.exchange(nullptr);
-  while (message != nullptr) delete std::exchange(message, message->next);
+  {
+    const Loop::Entered entered(loop_);  // what is destroyed may wake somebody
+    mailbox_->close();
+  }
   while (!lingering_.empty()) end(lingering_.front());
   multiplexer_.reset();
   frame_pool::trim();
@@ -101,7 +103,7 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
   Result<void> ended;
   const auto look_once = [&] {
     ended = look(Duration::zero());
-    take_messages();
+    mailbox_->take_all();
     return !ended || !clock_is_stale_ || !loop_.idle();
   };
   const Duration limit = timeout.value_or(Duration::max());
@@ -114,14 +116,10 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
 }
 
 Result<void> Reactor::sleep(std::optional<Duration> timeout) {
-  if (!timeout || *timeout > Duration::zero()) {
-    // Whoever posts after this sees the flag, or its message is seen here.
-    sleeps_.store(true, std::memory_order_seq_cst);
-    if (messages_.load(std::memory_order_seq_cst) != nullptr) timeout = Duration::zero();
-  }
+  if ((!timeout || *timeout > Duration::zero()) && !mailbox_->fall_asleep())
+    timeout = Duration::zero();
   auto waited = look(timeout);
-  sleeps_.store(false, std::memory_order_relaxed);
-  take_messages();
+  mailbox_->take_all();
   return waited;
 }
 
@@ -140,7 +138,7 @@ Result<void> Reactor::look(std::optional<Duration> timeout) {
 void Reactor::heard(Watcher& watcher, unsigned news) {
   if (clock_is_stale_) {
     read_clock();
-    sleeps_.store(false, std::memory_order_relaxed);  // what is posted from here on need not ring
+    mailbox_->wake_up();  // what is posted from here on need not ring
   }
   watcher.news(loop_, news);
   loop_.run_ready();
@@ -164,28 +162,14 @@ void Reactor::end(Lingering& lingering) {
   delete &lingering;
 }
 
-void Reactor::post(Function<void()> function) {
-  auto* message = new Message{std::move(function)};
-  message->next = messages_.load(std::memory_order_relaxed);
-  while (!messages_.compare_exchange_weak(message->next, message, std::memory_order_seq_cst)) {
-  }
-  if (sleeps_.exchange(false, std::memory_order_seq_cst)) doorbell_.ring();
-}
-
-Reactor::Doorbell::Doorbell(Fd bell) : bell_(std::move(bell)) {
-  watcher.fd = bell_.get();
+Reactor::Doorbell::Doorbell(int bell) {
+  watcher.fd = bell;
   watcher.readers.join(*this);
-}
-
-/// It cannot fail: the counter has room for 2^64 rings, and nobody else closes the descriptor.
-void Reactor::Doorbell::ring() const {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto put = ::write(bell_.get(), &one, sizeof(one));
 }
 
 void Reactor::Doorbell::run() {
   std::uint64_t rings = 0;
-  [[maybe_unused]] const auto got = sys::read(bell_.get(), &rings, sizeof(rings));
+  [[maybe_unused]] const auto got = sys::read(watcher.fd, &rings, sizeof(rings));
   watcher.drained();
   watcher.readers.join(*this);
 }
@@ -209,23 +193,6 @@ void Reactor::Alarm::run() {
   [[maybe_unused]] const auto got = sys::read(timer_.get(), &times, sizeof(times));
   watcher.drained();
   watcher.readers.join(*this);
-}
-
-void Reactor::take_messages() {
-  if (messages_.load(std::memory_order_relaxed) == nullptr) return;
-  Message* newest = messages_.exchange(nullptr, std::memory_order_acquire);
-  Message* oldest = nullptr;
-  while (newest != nullptr) {
-    Message* next = newest->next;
-    newest->next = oldest;
-    oldest = newest;
-    newest = next;
-  }
-  while (oldest != nullptr) {
-    const std::unique_ptr<Message> message(oldest);
-    oldest = message->next;
-    message->function();
-  }
 }
 
 }  // namespace koine::os

@@ -6,7 +6,6 @@
 // called from elsewhere.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,9 +14,9 @@
 #include "koine/async/loop.h"
 #include "koine/async/started.h"
 #include "koine/base/block_pool.h"
-#include "koine/base/function.h"
 #include "koine/os/busy_poll.h"
 #include "koine/os/fd.h"
+#include "koine/os/mailbox.h"
 #include "koine/os/multiplexer.h"
 
 namespace koine::os {
@@ -40,8 +39,10 @@ struct ReactorOptions {
 
 class Reactor final : private Newsroom {
  public:
-  /// Fails if the multiplexer that was asked for cannot be had, or no descriptor is left.
-  static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options = {});
+  /// Fails if the multiplexer that was asked for cannot be had, or no descriptor is left. It reads
+  /// `mailbox`, which has no other reader, or one of its own, and closes it when it dies.
+  static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options = {},
+                                               std::shared_ptr<Mailbox> mailbox = nullptr);
 
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -69,10 +70,14 @@ class Reactor final : private Newsroom {
   /// Entered the loop.
   Result<void> turn();
 
-  /// Runs `message` on this reactor's thread, in its next turn, after what the same thread posted
-  /// before it. Any thread may call it, while the reactor lives; it wakes the reactor only if it
-  /// sleeps. What a reactor has not run when it dies is destroyed with it.
-  void post(Function<void()> message);
+  /// Calls `f`, which must not throw, on this reactor's thread, in its next turn, after what the
+  /// same thread posted before it. Any thread may call it, while the reactor lives; it wakes the
+  /// reactor only if it sleeps. What was not called when the reactor dies is destroyed with it.
+  template <class F>
+  void post(F&& f) {
+    mailbox_->post(std::forward<F>(f));
+  }
+  Mailbox& mailbox() { return *mailbox_; }
 
   // For the sockets of this loop.
   Result<void> watch(Watcher& watcher) { return multiplexer_->add(watcher); }
@@ -92,19 +97,13 @@ class Reactor final : private Newsroom {
   std::size_t unsent_bytes = 0;
 
  private:
-  struct Message;
-
-  /// What other threads ring when they have posted something to a reactor that sleeps.
+  /// Hears that somebody rang, having posted something to a reactor that sleeps.
   class Doorbell final : public Runnable {
    public:
-    explicit Doorbell(Fd bell);
-    void ring() const;
-    void run() override;  // it was rung
+    explicit Doorbell(int bell);
+    void run() override;
 
     Watcher watcher;
-
-   private:
-    Fd bell_;
   };
 
   /// Ends long waits. A timeout is armed and taken back at each wait; this is armed once, so that a
@@ -123,23 +122,22 @@ class Reactor final : private Newsroom {
     Instant rings_ = Instant::min();
   };
 
-  Reactor(std::unique_ptr<Multiplexer> multiplexer, Fd bell, Duration busy_poll);
+  Reactor(std::unique_ptr<Multiplexer> multiplexer, std::shared_ptr<Mailbox> mailbox,
+          Duration busy_poll);
 
   void heard(Watcher& watcher, unsigned news) override;
   void read_clock();
   std::optional<Duration> time_to_wait();
   Result<void> wait(std::optional<Duration> timeout);
   Result<void> sleep(std::optional<Duration> timeout);
-  void take_messages();
   Result<void> look(std::optional<Duration> timeout);
 
   std::unique_ptr<Multiplexer> multiplexer_;
   BlockPool blocks_;
+  const std::shared_ptr<Mailbox> mailbox_;
   Doorbell doorbell_;
   Alarm alarm_;
   BusyPoll busy_poll_;
-  std::atomic<Message*> messages_{nullptr};
-  std::atomic<bool> sleeps_{false};
   Loop loop_;
   bool clock_is_stale_ = true;
   std::uint64_t runs_before_waiting_ = 0;

@@ -13,6 +13,7 @@
 
 #include "koine/async/task.h"
 #include "koine/base/function.h"
+#include "koine/os/cross_call.h"
 #include "koine/os/network.h"
 #include "koine/os/reactor.h"
 
@@ -31,25 +32,37 @@ class Shards {
   static Result<std::unique_ptr<Shards>> make(std::size_t count, const ReactorOptions& options);
   Shards(const Shards&) = delete;
   Shards& operator=(const Shards&) = delete;
-  ~Shards();
 
-  std::size_t count() const { return loops_.size(); }
+  std::size_t count() const { return mailboxes_.size(); }
 
   /// Calls `story` on every shard and returns when all have ended: the first error, by number. An
   /// error of one does not end the others; tell them with post(). If a thread or a reactor cannot
   /// be made, none begins. It runs once.
   Result<void> run(Function<Io<void>(Shard&)> story);
 
-  /// Runs `message` on the loop of shard `number`, from any thread, while run() runs. What arrives
-  /// when that shard has ended is dropped.
-  void post(std::size_t number, Function<void()> message);
+  /// Calls `f`, which must not throw, on the loop of shard `number`, after what the same thread
+  /// posted before it. Any thread may post, also before run() begins. What a shard has not called
+  /// when it ends is destroyed; false, once it has ended.
+  template <class F>
+  bool post(std::size_t number, F&& f) {
+    return mailboxes_[number]->post(std::forward<F>(f));
+  }
+
+  /// Has shard `number` call `f`, and `co_await`s on shard `from` what it returns; see
+  /// cross_call.h.
+  template <class F>
+  CrossCall<std::decay_t<F>> call(const Shard& from, std::size_t number, F&& f) {
+    return {from.reactor.mailbox(), *mailboxes_[number], std::forward<F>(f)};
+  }
+
+  /// How many messages shard `number` did not hear, because it had ended or ended before.
+  std::size_t unheard(std::size_t number) const { return mailboxes_[number]->unheard(); }
 
  private:
-  class OneLoop;
-  Shards();
+  Shards() = default;
 
   ReactorOptions options_;
-  std::vector<std::unique_ptr<OneLoop>> loops_;
+  std::vector<std::shared_ptr<Mailbox>> mailboxes_;
 };
 
 }  // namespace koine::os

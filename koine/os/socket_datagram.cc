@@ -20,14 +20,6 @@ constexpr Duration belief = 10s;
 /// To so many peers trains are collected at a time.
 constexpr std::size_t trains_max = 8;
 
-/// The same as ==, without looking at the zone that IPv4 does not have: this is asked for every
-/// datagram.
-bool are_equal(const Address& one, const Address& other) {
-  if (one.port() != other.port() || !one.is_ip() || !other.is_ip()) return one == other;
-  if (!std::ranges::equal(one.ip().bytes(), other.ip().bytes())) return false;
-  return one.ip().is_v4() || one.ip().zone() == other.ip().zone();
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Datagram>> SocketDatagram::make(Reactor& reactor, BoundSocket socket) {
@@ -148,7 +140,7 @@ Result<Received> SocketDatagram::nothing_yet() {
 
 Result<void> SocketDatagram::send_now(Bytes from, const Address& to) {
   waits_by_clock_ = false;
-  if (late_ && are_equal(late_->to, to)) return std::unexpected(late_error());
+  if (late_ && late_->to == to) return std::unexpected(late_error());
   if (!watcher_.can_write()) return fail(Fault::would_block);
   Train* train = train_to(to);
   if (!may_collect(from.size())) {
@@ -257,7 +249,7 @@ bool SocketDatagram::may_collect(std::size_t bytes) {
 /// The train to a peer that something was sent to in this turn, or null.
 Train* SocketDatagram::train_to(const Address& to) {
   for (Train& train : trains_)
-    if (are_equal(train.to(), to)) return &train;
+    if (train.to() == to) return &train;
   return nullptr;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cassert>
 #include <compare>
 #include <cstddef>
@@ -106,7 +107,15 @@ class IpAddress {
   /// address that needs none.
   IpAddress with_zone_index(std::uint32_t index) const;
 
-  friend constexpr bool operator==(const IpAddress&, const IpAddress&) = default;
+  /// Cheap: servers ask it for every datagram.
+  friend constexpr bool operator==(const IpAddress& a, const IpAddress& b) {
+    if (a.is_v6_ != b.is_v6_) return false;
+    using Words = std::array<std::uint64_t, 2>;  // as bytes, they would be compared one by one
+    const auto words = std::bit_cast<Words>(a.bytes_);
+    const auto others = std::bit_cast<Words>(b.bytes_);
+    if (words[0] != others[0]) return false;
+    return a.is_v4() || (words[1] == others[1] && a.zone_ == b.zone_);
+  }
   friend std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b);
 
  private:

@@ -29,6 +29,20 @@ std::optional<IpAddress> by_inet_pton(const std::string& text) {
   return std::nullopt;
 }
 
+TEST(IpAddress, IsEqualIfVersionBytesAndZoneAre) {
+  const IpAddress six = *parse_ip("fe80::1");
+  EXPECT_EQ(six, *parse_ip("fe80::1"));
+  EXPECT_NE(six, *parse_ip("fe80::2")) << "the last byte counts";
+  EXPECT_NE(six, *parse_ip("fe81::1")) << "and the first";
+  EXPECT_NE(six, *parse_ip("fe80::1%eth0"));
+  EXPECT_NE(*parse_ip("fe80::1%eth1"), *parse_ip("fe80::1%eth0"));
+  EXPECT_EQ(*parse_ip("fe80::1%eth0"), *parse_ip("fe80::1%eth0"));
+  EXPECT_NE(any_v4, any_v6);
+  EXPECT_NE(loopback_v4, loopback_v4.mapped());
+  EXPECT_NE(loopback_v4, IpAddress::v4(127, 0, 0, 2));
+  static_assert(loopback_v6 != any_v6 && loopback_v4 == IpAddress::v4(127, 0, 0, 1));
+}
+
 TEST(IpAddress, IsSmallAndNeedsNoConstruction) {
   static_assert(sizeof(IpAddress) == 32);
   static_assert(std::is_trivially_copyable_v<IpAddress>);
