@@ -208,6 +208,18 @@ TEST(Server, ClosesAConnectionOnWhichNothingMoves) {
                                          "no byte moved for 60 s"));
 }
 
+TEST(Server, ClosesAConnectionOnWhichNothingMovesForMonthsIfThatIsTheLimit) {
+  ServerOptions options;
+  options.limits.idle = 24h * 150;
+  Served served(echo, std::move(options));
+  auto silent = served.connect();
+  served.pass(24h * 149);
+  EXPECT_EQ(heard(*silent), "");
+  served.pass(24h * 1);
+  EXPECT_EQ(heard(*silent), "<connection reset>");
+  EXPECT_EQ(served.counts().idle, 1);
+}
+
 TEST(Server, CountsIdleTimeFromTheLastByteEitherWay) {
   // It reads, and answers 50 s later.
   Served served([](std::unique_ptr<Stream> client) -> Io<void> {

@@ -1,6 +1,7 @@
 #include "koine/app/stream_guard.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@ std::string words_of(Verdict verdict, const Limits& limits) {
 /// There is one for each connection, so it is kept small.
 class StreamGuard::Guarded final : public Stream, public ListNode {
  public:
+  /// Of a count of ticks, which is what a moment is here.
+  static constexpr int tick_bits = 36;
+
   Guarded(std::unique_ptr<Stream> inner, StreamGuard& guard)
       : inner_(std::move(inner)),
         guard_(&guard),
@@ -143,6 +147,7 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   Instant last_moved() const {
     const Instant now = guard_->loop_.now();
     const auto ticks = static_cast<std::int64_t>((tick_of(now) - last_moved_) & tick_max);
+    const Duration tick{std::int64_t{1} << guard_->tick_shift_};
     return now - now.time_since_epoch() % tick - ticks * tick;
   }
   std::size_t unsent_seen() const { return unsent_seen_; }
@@ -221,13 +226,9 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     std::string why;                     // it was ended
   };
 
-  /// 131 us: what a turn of the loop may last, whose beginning is the time. 104 days of them are
-  /// told apart.
-  static constexpr Duration tick{1 << 17};
-  static constexpr int tick_bits = 36;
   static constexpr std::uint64_t tick_max = (std::uint64_t{1} << tick_bits) - 1;
-  static std::uint64_t tick_of(Instant at) {
-    return static_cast<std::uint64_t>(at.time_since_epoch() / tick);
+  std::uint64_t tick_of(Instant at) const {
+    return static_cast<std::uint64_t>(at.time_since_epoch().count() >> guard_->tick_shift_);
   }
 
   std::unique_ptr<Stream> inner_;
@@ -242,6 +243,14 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   bool end_told_ : 1 = false;  // and an end stays an end
   bool drop_when_closed_ : 1 = false;
 };
+
+/// 131 us is what a turn of the loop may last, whose beginning is the time; 104 days of such ticks
+/// are told apart. They are longer if the limit is: half of what is told apart has to be enough.
+int StreamGuard::tick_shift_for(Duration idle) {
+  constexpr int shift_min = 17;
+  const auto ns = static_cast<std::uint64_t>(std::max(idle, Duration::zero()).count());
+  return std::max(shift_min, static_cast<int>(std::bit_width(ns)) - (Guarded::tick_bits - 1));
+}
 
 StreamGuard::~StreamGuard() {
   std::vector<Guarded*> left;

@@ -18,7 +18,7 @@ class StreamGuard final : private Timer {
  public:
   /// All of them outlive it. Counted are `idle` and `slow`.
   StreamGuard(Loop& loop, const Limits& limits, ServerCounts& counts)
-      : loop_(loop), limits_(limits), counts_(counts) {}
+      : loop_(loop), limits_(limits), counts_(counts), tick_shift_(tick_shift_for(limits.idle)) {}
   StreamGuard(const StreamGuard&) = delete;
 
   /// Streams that outlive it are guarded no more.
@@ -38,6 +38,8 @@ class StreamGuard final : private Timer {
  private:
   class Guarded;
 
+  static int tick_shift_for(Duration idle);
+
   void run() override;
   void sweep_by(Instant when);
   void unsent_changed(std::size_t before, std::size_t now);
@@ -46,6 +48,7 @@ class StreamGuard final : private Timer {
   Loop& loop_;
   const Limits& limits_;
   ServerCounts& counts_;
+  const int tick_shift_;  // 2^so many nanoseconds are a tick of the streams' clock
   List<Guarded> streams_;
 
   // The output of all that waits for the network. Output leaves by itself, so this is what it was
