@@ -25,6 +25,12 @@ std::string times(std::uint32_t count) {
   return count == 2 ? "twice" : std::to_string(count) + " times";
 }
 
+/// Of a journey that has one way only, half.
+int places_of(const Journey& journey) {
+  const auto goes = [](const Leg& leg) { return leg.write_in || leg.rx || leg.recv_out; };
+  return goes(journey.request) && goes(journey.reply) ? 14 : 7;
+}
+
 class Waterfall {
  public:
   Waterfall(const Journey& journey, PictureOptions options)
@@ -183,7 +189,8 @@ class Waterfall {
       note("TCP sent " + std::to_string(request.tcp.retransmits) +
            " segments again meanwhile; only a message's last is stamped");
     std::string known =
-        std::to_string(stamps_of(journey_)) + " of 14 stamps: " +
+        std::to_string(stamps_of(journey_)) + " of " + std::to_string(places_of(journey_)) +
+        " stamps: " +
         (request.hops.empty() ? to_string(level_of(journey_)) : "a simulated world's own record");
     if (journey_.offset.method == Offset::Method::same_clock) known += "; both ends read one clock";
     if (journey_.offset.method == Offset::Method::bounds)

@@ -22,6 +22,7 @@ Activity SendItem::activity() const { return {"send item", flow_->route()}; }
 Flow::~Flow() {
   peer_.items_bytes_ -= items_.size();
   if (id_ == 0) return;
+  if (peer_.following_) peer_.following_->forget(id_);
   peer_.connection_.release_owner(id_, static_cast<StreamOwner*>(this));
   peer_.connection_.cancel(id_);
   peer_.connection_.complete(id_);
@@ -55,7 +56,7 @@ void Flow::pop() {
 Result<void> Flow::send_now(const Payload& payload) {
   if (error_) return std::unexpected(*error_);
   if (id_ == 0) return fail(Fault::closed, "send item", route_);
-  auto sent = peer_.connection_.next(id_, payload, false);
+  auto sent = peer_.send_item(id_, payload);
   if (!sent) return sent;
   moves();
   peer_.write();
@@ -69,8 +70,22 @@ WaitList& Flow::sendable() {
 void Flow::complete() {
   if (id_ == 0) return;
   peer_.connection_.complete(id_);
-  if (!peer_.connection_.is_open(id_)) id_ = 0;
+  leave_if_over();
   peer_.write();
+}
+
+/// Of a stream that may have ended with what was just done.
+void Flow::leave_if_over() {
+  if (peer_.connection_.is_open(id_)) return;
+  if (peer_.following_) peer_.following_->forget(id_);
+  id_ = 0;
+}
+
+Io<FlowJourneys> Flow::journeys() const {
+  const std::shared_ptr<Follower> follower = follower_;
+  if (!follower) co_return FlowJourneys();
+  co_await follower->done.wait();
+  co_return follower->journeys;
 }
 
 /// The request of a channel is its first item.
@@ -102,7 +117,7 @@ void Flow::take_in(const Payload& item) {
                .with_note("more than " + std::to_string(peer_.options_.items_bytes_max) +
                           " bytes of items wait to be taken");
   if (id_ != 0) peer_.connection_.cancel(id_);
-  if (!peer_.connection_.is_open(id_)) id_ = 0;
+  leave_if_over();
 }
 
 void Flow::lost(const Error& error) {

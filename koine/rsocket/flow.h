@@ -12,20 +12,42 @@
 // A flow belongs to the loop of its peer, which outlives it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "koine/async/task.h"
 #include "koine/async/wait.h"
 #include "koine/rsocket/codec.h"
 #include "koine/rsocket/items.h"
+
+namespace koine::journey {
+struct Journey;
+}
 
 namespace koine::rsocket {
 
 class Peer;
 class Flow;
 struct Event;
+struct Follower;
+
+/// One item's way: from the asker in its `request`, to the asker in its `reply`.
+struct ItemJourney {
+  std::uint32_t item = 0;  ///< which one of its sender's, from 1
+  bool is_reply = false;
+  std::shared_ptr<const journey::Journey> journey;
+};
+
+/// What is known of the way of a stream's or channel's request, and of its first items: at most 16,
+/// in the order in which they came to their end. Null and empty for what could not be followed.
+struct FlowJourneys {
+  std::shared_ptr<const journey::Journey> request;
+  std::vector<ItemJourney> items;
+};
 
 /// Who hears of a stream. lost() is the last, when the connection is over.
 class StreamOwner {
@@ -89,6 +111,10 @@ class Flow final : private StreamOwner {
 
   const std::string& route() const { return route_; }
 
+  /// Of one that was asked for with journey::follow: waits until none of its journeys is under way,
+  /// at most a second after the last began.
+  Io<FlowJourneys> journeys() const;
+
   // What Source, Sink and the operations are made of: what can be done now, or would_block.
 
   /// The oldest item, lent until it is popped; nothing after the last.
@@ -107,6 +133,7 @@ class Flow final : private StreamOwner {
   void hear(const Event& event) override;
   void lost(const Error& error) override;
   void begin_with(const Payload& request);
+  void leave_if_over();
   void take_in(const Payload& item);
   void wake();
   void moves();
@@ -120,6 +147,7 @@ class Flow final : private StreamOwner {
   bool first_is_the_request_ = false;
   Instant moved_at_{};  // an item, either way
   std::optional<Error> error_;
+  std::shared_ptr<Follower> follower_;
   Items items_;
   WaitList takeable_;
   WaitList requested_;
@@ -157,6 +185,7 @@ class Source {
   explicit Source(Flow& flow) : flow_(&flow) {}
 
   TakeItem<T> next() { return TakeItem<T>(*flow_); }
+  Io<FlowJourneys> journeys() const { return flow_->journeys(); }
   Flow& flow() { return *flow_; }
 
  private:
@@ -190,6 +219,7 @@ class Channel {
 
   /// No more items of ours follow.
   void complete() { flow_->complete(); }
+  Io<FlowJourneys> journeys() const { return flow_->journeys(); }
   Flow& flow() { return *flow_; }
 
  private:

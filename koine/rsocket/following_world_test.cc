@@ -47,6 +47,16 @@ class Both {
       co_await sleep(5s);
       co_return name;
     });
+    service.on("note", [](std::string) -> Io<void> { co_return {}; });
+    service.on("refuse", [](std::string name) -> Io<std::string> {
+      co_return fail(Fault::refused, "refuse", name);
+    });
+    service.on("sums", [](Source<int>& in, Sink<int>& out) -> Io<void> {
+      int sum = 0;
+      while (const auto number = co_await attempt(in.next()))
+        co_await attempt(out.send(sum += *number));
+      co_return {};
+    });
     Server serving(network, handler(std::move(service), {.journeys = &there}));
     auto listening = serving.listen("tcp://:7001");
     co_await attempt(std::move(listening));
@@ -96,6 +106,23 @@ void expect_whole(const Journey& journey) {
     for (const journey::Hop& hop : hops_of(journey, step)) hops_ns += hop.ns();
     EXPECT_EQ(hops_ns, span->ns()) << json_line(journey);
   }
+}
+
+/// From one program to the other, over every hop.
+void expect_one_way(const Journey& journey, bool is_reply) {
+  const Leg& went = is_reply ? journey.reply : journey.request;
+  EXPECT_EQ(journey::stamps_of(journey), 7) << json_line(journey);
+  const journey::Spans spans = spans_of(journey);
+  std::int64_t sum = 0;
+  for (const journey::Span& span : spans.spans) sum += span.ns();
+  EXPECT_EQ(sum, spans.total_ns);
+  EXPECT_EQ(sum, went.recv_out.ns - went.write_in.ns);
+  const Step step = is_reply ? Step::network_back : Step::network_there;
+  ASSERT_NE(spans.find(step), nullptr) << json_line(journey);
+  std::int64_t hops_ns = 0;
+  for (const journey::Hop& hop : hops_of(journey, step)) hops_ns += hop.ns();
+  EXPECT_EQ(hops_ns, spans.find(step)->ns()) << json_line(journey);
+  EXPECT_GE(hops_ns, Duration(7ms).count()) << "two links";
 }
 
 /// When the world's capture has the first frame with that text at that node.
@@ -165,6 +192,44 @@ TEST(RsocketJourneyInAWorld, BothEndsTellTheSameOfCallsThatTravelTogether) {
       EXPECT_EQ(journey.request.snd, half.request.snd) << seed;
       EXPECT_EQ(journey.request.hops, half.request.hops) << seed;
     }
+  }
+}
+
+TEST(RsocketJourneyInAWorld, WhatHasOneWayIsFollowedAlongItsHopsAndLossIsTold) {
+  for (const double loss : {0.0, 0.05}) {
+    Both both(7, loss);
+    FlowJourneys journeys;
+    both.run([&](Network&, Peer& peer) -> Io<void> {
+      auto firing = peer.fire("note", "x", journey::follow);
+      const auto fired = co_await attempt(std::move(firing));
+      if (!fired.journey) co_return fail(Fault::malformed, "follow");
+      expect_one_way(*fired.journey, false);
+      auto opening = peer.channel<int, int>("sums", 1, journey::follow);
+      auto sums = co_await attempt(std::move(opening));
+      for (int i = 2; i <= 5; ++i) {
+        co_await attempt(sums.send(i));
+        co_await sleep(20ms);
+      }
+      sums.complete();
+      int last = 0;
+      while (const auto sum = co_await attempt(sums.next())) last = *sum;
+      EXPECT_EQ(last, 15);
+      auto finding = sums.journeys();
+      journeys = co_await attempt(std::move(finding));
+      EXPECT_FALSE(co_await peer.call<std::string>("refuse", std::string("x")));
+      EXPECT_EQ(peer.journey_counts().untold, 0U);
+      co_return {};
+    });
+    ASSERT_TRUE(journeys.request);
+    expect_one_way(*journeys.request, false);
+    ASSERT_EQ(journeys.items.size(), 9U);
+    for (const ItemJourney& item : journeys.items) {
+      expect_one_way(*item.journey, item.is_reply);
+      const std::string half = item.is_reply ? "reply" : "request";
+      EXPECT_TRUE(both.halves.contains(item.journey->trace_id)) << half << " of " << item.item;
+    }
+    ASSERT_FALSE(both.journeys.empty());
+    expect_whole(both.journeys.back());  // answered by ERROR
   }
 }
 

@@ -73,7 +73,7 @@ void Handling::time_is_up() {
     why = "no item moved for " + in_ms(peer_.options_.quiet_max);
   }
   ++peer_.timed_out_;
-  peer_.connection_.fail_stream(id_, ErrorCode::canceled, why);
+  peer_.fail_stream(id_, ErrorCode::canceled, why);
   peer_.write();
   peer_.ended(*this);
 }
@@ -97,7 +97,7 @@ void Handling::finished() noexcept {
   }
   task_.reset();
   if (!done) {
-    peer_.connection_.fail_stream(id_, ErrorCode::application_error, to_string(done.error()));
+    peer_.fail_stream(id_, ErrorCode::application_error, to_string(done.error()));
   } else if (type_ != FrameType::request_fnf) {  // no answer, or no further item
     // Only a whole message has metadata, in which its caller can be told of its journey.
     const bool is_told = peer_.following_ && peer_.following_->tells(id_);

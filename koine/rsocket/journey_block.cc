@@ -12,14 +12,16 @@ using journey::Leg;
 using journey::Quality;
 using journey::Stamp;
 
-enum class Kind : std::uint8_t { hello = 1, request, reply, late };
+enum class Kind : std::uint8_t { hello = 1, request, reply, late, item, half };
 
 constexpr std::uint8_t version = 0;
 
 constexpr std::uint8_t followed_flag = 1;
 constexpr std::uint8_t frames_flag = 2;
 constexpr std::uint8_t next_flag = 4;
+constexpr std::uint8_t items_flag = 8;
 constexpr std::uint8_t own_metadata_flag = 1;
+constexpr std::uint8_t sender_joins_flag = 2;
 
 constexpr std::uint64_t delta_max = (std::uint64_t{1} << 40) - 1;
 
@@ -52,6 +54,10 @@ class Writer {
   std::uint64_t quality(const Stamp& stamp) const {
     return fits(stamp) ? static_cast<std::uint64_t>(stamp.quality) : 0;
   }
+  void put_wait(const std::optional<std::int64_t>& ns) {
+    const bool is_known = ns && *ns >= 0 && static_cast<std::uint64_t>(*ns) < delta_max;
+    put(is_known ? static_cast<std::uint64_t>(*ns) : delta_max, 5);
+  }
 
  private:
   ByteVector& out_;
@@ -63,6 +69,7 @@ void write(ByteVector& out, const HelloBlock& hello) {
   writer.put(static_cast<std::uint8_t>(Kind::hello), 1);
   writer.put(version, 1);
   writer.put(static_cast<std::uint8_t>(hello.tells), 1);
+  writer.put(hello.message_bytes_max, 4);
   writer.put(hello.clock.boot, 8);
   writer.put(hello.clock.time_namespace, 8);
 }
@@ -72,19 +79,20 @@ void write(ByteVector& out, const RequestBlock& request) {
   writer.put(static_cast<std::uint8_t>(Kind::request), 1);
   writer.put((request.is_followed ? followed_flag : 0U) |
                  (request.wants_frames ? frames_flag : 0U) |
-                 (request.next_is_followed ? next_flag : 0U),
+                 (request.next_is_followed ? next_flag : 0U) |
+                 (request.items_every != 0 ? items_flag : 0U),
              1);
-  if (!request.is_followed) return;
-  for (const std::uint8_t byte : request.trace_id) writer.put(byte, 1);
+  if (request.is_followed)
+    for (const std::uint8_t byte : request.trace_id) writer.put(byte, 1);
+  if (request.items_every != 0) writer.put(request.items_every, 4);
 }
 
-void write(ByteVector& out, const ReplyBlock& reply) {
+/// From the qualities on.
+void write_half(ByteVector& out, const ReplyBlock& reply) {
   const std::initializer_list<const Stamp*> stamps = {&reply.rx,          &reply.recv_in,
                                                       &reply.recv_out,    &reply.handler_in,
                                                       &reply.handler_out, &reply.write_in};
   Writer writer(out);
-  writer.put(static_cast<std::uint8_t>(Kind::reply), 1);
-  writer.put(reply.has_own_metadata ? own_metadata_flag : 0U, 1);
   // What fits is known once the base is: the qualities are filled in then.
   const std::size_t at = out.size();
   writer.put(0, 2);
@@ -95,9 +103,35 @@ void write(ByteVector& out, const ReplyBlock& reply) {
     writer.put(*stamp);
   }
   store_be16(&out[at], static_cast<std::uint16_t>(qualities));
-  const bool has_wait = reply.cpu_wait_ns && *reply.cpu_wait_ns >= 0 &&
-                        static_cast<std::uint64_t>(*reply.cpu_wait_ns) < delta_max;
-  writer.put(has_wait ? static_cast<std::uint64_t>(*reply.cpu_wait_ns) : delta_max, 5);
+  writer.put_wait(reply.cpu_wait_ns);
+}
+
+void write(ByteVector& out, const ReplyBlock& reply) {
+  Writer writer(out);
+  writer.put(static_cast<std::uint8_t>(Kind::reply), 1);
+  writer.put(reply.has_own_metadata ? own_metadata_flag : 0U, 1);
+  write_half(out, reply);
+}
+
+void write(ByteVector& out, const HalfBlock& half) {
+  Writer writer(out);
+  writer.put(static_cast<std::uint8_t>(Kind::half), 1);
+  writer.put(half.stream_id, 4);
+  writer.put(half.item, 4);
+  write_half(out, half.half);
+}
+
+void write(ByteVector& out, const ItemBlock& item) {
+  Writer writer(out);
+  writer.put(static_cast<std::uint8_t>(Kind::item), 1);
+  writer.put((item.has_own_metadata ? own_metadata_flag : 0U) |
+                 (item.sender_joins ? sender_joins_flag : 0U),
+             1);
+  writer.put(item.item, 4);
+  for (const std::uint8_t byte : item.trace_id) writer.put(byte, 1);
+  const bool is_exact = item.write_in.quality == Quality::exact;
+  const std::int64_t ns = std::clamp<std::int64_t>(item.write_in.ns, 0, base_max);
+  writer.put(is_exact ? static_cast<std::uint64_t>(ns) : 0, 8);
 }
 
 void write(ByteVector& out, const LateBlock& late) {
@@ -111,6 +145,7 @@ void write(ByteVector& out, const LateBlock& late) {
   const std::size_t at = out.size();
   writer.put(0, 1);
   writer.put(late.stream_id, 4);
+  writer.put(late.item, 4);
   writer.put_base({&leg.write_out, &leg.sched, &leg.ack, &leg.first_snd, &first_of_all});
   std::uint64_t qualities = 0;
   for (const Stamp* stamp : stamps) {
@@ -121,6 +156,7 @@ void write(ByteVector& out, const LateBlock& late) {
   for (const std::uint32_t value : {leg.sendings, leg.tcp.cwnd, leg.tcp.srtt_us, leg.tcp.mss,
                                     leg.tcp.unsent_bytes, leg.tcp.retransmits})
     writer.put(value, 4);
+  writer.put_wait(leg.write_cpu_wait_ns);
   std::size_t count = 0;
   while (count < std::min(leg.snd.size(), Leg::sendings_max) && writer.fits(leg.snd[count]))
     ++count;
@@ -173,6 +209,12 @@ class Reading {
     return {ns, static_cast<Quality>(quality & 3)};
   }
 
+  std::optional<std::int64_t> take_wait() {
+    const std::uint64_t ns = take(5);
+    if (ns == delta_max) return std::nullopt;
+    return static_cast<std::int64_t>(ns);
+  }
+
   void refuse_unless(bool condition) { is_good_ = is_good_ && condition; }
   bool is_over() const { return is_good_ && rest_.empty(); }
 
@@ -188,6 +230,7 @@ HelloBlock read_hello(Reading& from) {
   const std::uint64_t tells = from.take(1);
   from.refuse_unless(tells <= static_cast<std::uint64_t>(Tells::stamps_and_frames));
   hello.tells = static_cast<Tells>(tells & 3);
+  hello.message_bytes_max = from.take32();
   hello.clock.boot = from.take(8);
   hello.clock.time_namespace = from.take(8);
   return hello;
@@ -196,20 +239,21 @@ HelloBlock read_hello(Reading& from) {
 RequestBlock read_request(Reading& from) {
   RequestBlock request;
   const std::uint64_t flags = from.take(1);
-  from.refuse_unless((flags & ~std::uint64_t{followed_flag | frames_flag | next_flag}) == 0);
+  from.refuse_unless(flags <= (followed_flag | frames_flag | next_flag | items_flag));
   request.is_followed = (flags & followed_flag) != 0;
   request.wants_frames = (flags & frames_flag) != 0;
   request.next_is_followed = (flags & next_flag) != 0;
-  if (!request.is_followed) return request;
-  for (std::uint8_t& byte : request.trace_id) byte = static_cast<std::uint8_t>(from.take(1));
+  if (request.is_followed)
+    for (std::uint8_t& byte : request.trace_id) byte = static_cast<std::uint8_t>(from.take(1));
+  if ((flags & items_flag) != 0) {
+    request.items_every = from.take32();
+    from.refuse_unless(request.items_every != 0);
+  }
   return request;
 }
 
-ReplyBlock read_reply(Reading& from) {
+ReplyBlock read_half(Reading& from) {
   ReplyBlock reply;
-  const std::uint64_t flags = from.take(1);
-  from.refuse_unless((flags & ~std::uint64_t{own_metadata_flag}) == 0);
-  reply.has_own_metadata = flags != 0;
   const std::uint64_t qualities = from.take(2);
   from.refuse_unless(qualities < 1U << 12);
   from.take_base();
@@ -219,9 +263,39 @@ ReplyBlock read_reply(Reading& from) {
     *stamp = from.take_stamp(qualities >> shift);
     shift -= 2;
   }
-  const std::uint64_t wait = from.take(5);
-  if (wait != delta_max) reply.cpu_wait_ns = static_cast<std::int64_t>(wait);
+  reply.cpu_wait_ns = from.take_wait();
   return reply;
+}
+
+ReplyBlock read_reply(Reading& from) {
+  const std::uint64_t flags = from.take(1);
+  from.refuse_unless(flags <= own_metadata_flag);
+  ReplyBlock reply = read_half(from);
+  reply.has_own_metadata = flags != 0;
+  return reply;
+}
+
+HalfBlock read_half_block(Reading& from) {
+  HalfBlock half;
+  half.stream_id = from.take32();
+  half.item = from.take32();
+  half.half = read_half(from);
+  return half;
+}
+
+ItemBlock read_item(Reading& from) {
+  ItemBlock item;
+  const std::uint64_t flags = from.take(1);
+  from.refuse_unless(flags <= (own_metadata_flag | sender_joins_flag));
+  item.has_own_metadata = (flags & own_metadata_flag) != 0;
+  item.sender_joins = (flags & sender_joins_flag) != 0;
+  item.item = from.take32();
+  from.refuse_unless(item.item != 0);
+  for (std::uint8_t& byte : item.trace_id) byte = static_cast<std::uint8_t>(from.take(1));
+  const std::uint64_t ns = from.take(8);
+  from.refuse_unless(ns <= base_max);
+  if (ns != 0) item.write_in = Stamp::exactly(static_cast<std::int64_t>(std::min(ns, base_max)));
+  return item;
 }
 
 LateBlock read_late(Reading& from) {
@@ -229,6 +303,7 @@ LateBlock read_late(Reading& from) {
   Leg& leg = late.leg;
   const std::uint64_t qualities = from.take(1);
   late.stream_id = from.take32();
+  late.item = from.take32();
   from.take_base();
   int shift = 6;
   for (Stamp* stamp : {&leg.write_out, &leg.sched, &leg.ack, &leg.first_snd}) {
@@ -238,6 +313,7 @@ LateBlock read_late(Reading& from) {
   for (std::uint32_t* value : {&leg.sendings, &leg.tcp.cwnd, &leg.tcp.srtt_us, &leg.tcp.mss,
                                &leg.tcp.unsent_bytes, &leg.tcp.retransmits})
     *value = from.take32();
+  leg.write_cpu_wait_ns = from.take_wait();
   const std::uint64_t count = from.take(1);
   from.refuse_unless(count <= Leg::sendings_max && count <= leg.sendings);
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, Leg::sendings_max); ++i) {
@@ -272,12 +348,47 @@ Result<JourneyBlock> parse_block(Bytes content) {
     case Kind::request: block = read_request(from); break;
     case Kind::reply: block = read_reply(from); break;
     case Kind::late: block = read_late(from); break;
+    case Kind::item: block = read_item(from); break;
+    case Kind::half: block = read_half_block(from); break;
     default: from.refuse_unless(false);
   }
   if (from.is_over()) return block;
   return std::unexpected(
       Error(Fault::malformed, "read journey")
           .with_note(std::to_string(content.size()) + " bytes that are no block"));
+}
+
+ReplyBlock reply_block_of(const journey::Journey& journey) {
+  return {.rx = journey.request.rx,
+          .recv_in = journey.request.recv_in,
+          .recv_out = journey.request.recv_out,
+          .handler_in = journey.handler_in,
+          .handler_out = journey.handler_out,
+          .write_in = journey.reply.write_in,
+          .cpu_wait_ns = journey.request.cpu_wait_ns};
+}
+
+void add_half(journey::Journey& journey, const ReplyBlock& reply) {
+  journey.request.rx = reply.rx;
+  journey.request.recv_in = reply.recv_in;
+  journey.request.recv_out = reply.recv_out;
+  journey.request.cpu_wait_ns = reply.cpu_wait_ns;
+  journey.handler_in = reply.handler_in;
+  journey.handler_out = reply.handler_out;
+  journey.reply.write_in = reply.write_in;
+}
+
+void add_half(journey::Journey& journey, const LateBlock& late) {
+  Leg& leg = journey.reply;
+  leg.write_out = late.leg.write_out;
+  leg.sched = late.leg.sched;
+  leg.snd = late.leg.snd;
+  leg.sendings = late.leg.sendings;
+  leg.first_snd = late.leg.first_snd;
+  leg.ack = late.leg.ack;
+  leg.tcp = late.leg.tcp;
+  leg.write_cpu_wait_ns = late.leg.write_cpu_wait_ns;
+  if (late.frame) journey.frames.push_back(*late.frame);
 }
 
 }  // namespace koine::rsocket

@@ -33,7 +33,9 @@ JourneyBlock there_and_back(const JourneyBlock& block) {
 
 constexpr std::int64_t then = 1'750'000'000'123'456'789;
 
-HelloBlock hello() { return {Tells::stamps_and_frames, {.boot = 1, .time_namespace = 2}}; }
+HelloBlock hello() {
+  return {Tells::stamps_and_frames, 0x10000, {.boot = 1, .time_namespace = 2}};
+}
 
 RequestBlock request() {
   RequestBlock block{.is_followed = true, .wants_frames = true, .next_is_followed = true};
@@ -53,7 +55,7 @@ ReplyBlock reply() {
 }
 
 LateBlock late() {
-  LateBlock block{.stream_id = 0x7fffffff};
+  LateBlock block{.stream_id = 0x7fffffff, .item = 3};
   block.leg.write_out = Stamp::exactly(then + 3);
   block.leg.sched = Stamp::exactly(then + 1);
   block.leg.snd = {{then, Quality::at_most}, Stamp::exactly(then + 200'000'000)};
@@ -64,6 +66,27 @@ LateBlock late() {
                                .at = block.leg.snd.front(),
                                .bytes = std::vector<std::byte>(128, std::byte{9}),
                                .wire_bytes = 1500};
+  block.leg.write_cpu_wait_ns = 11;
+  return block;
+}
+
+RequestBlock with_items() {
+  RequestBlock block = request();
+  block.items_every = 100;
+  return block;
+}
+
+ItemBlock item() {
+  return {.has_own_metadata = true,
+          .sender_joins = true,
+          .item = 4,
+          .trace_id = request().trace_id,
+          .write_in = Stamp::exactly(then)};
+}
+
+HalfBlock half() {
+  HalfBlock block{.stream_id = 5, .item = 6, .half = reply()};
+  block.half.has_own_metadata = false;
   return block;
 }
 
@@ -76,29 +99,48 @@ TEST(JourneyBlock, ComesBackAsItWasWritten) {
   EXPECT_EQ(there_and_back(ReplyBlock()), JourneyBlock(ReplyBlock()));
   EXPECT_EQ(there_and_back(late()), JourneyBlock(late()));
   EXPECT_EQ(there_and_back(LateBlock()), JourneyBlock(LateBlock()));
+  EXPECT_EQ(there_and_back(with_items()), JourneyBlock(with_items()));
+  EXPECT_EQ(there_and_back(RequestBlock{.items_every = 1}),
+            JourneyBlock(RequestBlock{.items_every = 1}));
+  EXPECT_EQ(there_and_back(item()), JourneyBlock(item()));
+  EXPECT_EQ(there_and_back(ItemBlock{.item = 1}), JourneyBlock(ItemBlock{.item = 1}));
+  EXPECT_EQ(there_and_back(half()), JourneyBlock(half()));
+  EXPECT_EQ(there_and_back(HalfBlock()), JourneyBlock(HalfBlock()));
 }
 
 TEST(JourneyBlock, IsWrittenByteByByteAsTheDocumentationSays) {
-  EXPECT_EQ(content_of(hello()), bytes_of("01 00 02 0000000000000001 0000000000000002"));
+  EXPECT_EQ(content_of(hello()), bytes_of("01 00 02 00010000 0000000000000001 0000000000000002"));
   EXPECT_EQ(content_of(RequestBlock{.next_is_followed = true}), bytes_of("02 04"));
   EXPECT_EQ(content_of(request()), bytes_of("02 07 0102030405060708090a0b0c0d0e0f10"));
+  EXPECT_EQ(content_of(with_items()), bytes_of("02 0f 0102030405060708090a0b0c0d0e0f10 00000064"));
+  EXPECT_EQ(content_of(RequestBlock{.items_every = 1}), bytes_of("02 08 00000001"));
+  ItemBlock second{.item = 2, .write_in = Stamp::exactly(1003)};
+  EXPECT_EQ(content_of(second), bytes_of("05 00 00000002 00000000000000000000000000000000"
+                                         "00000000000003eb"));
+  second.has_own_metadata = second.sender_joins = true;
+  EXPECT_EQ(content_of(second)[1], std::byte{3});
   ReplyBlock small{.rx = {1000, Quality::at_most}, .write_in = Stamp::exactly(1003)};
   EXPECT_EQ(content_of(small),
             bytes_of("03 00 0801 00000000000003e8 0000000000 0000000000 0000000000 0000000000"
                      "0000000000 0000000003 ffffffffff"));
-  LateBlock one{.stream_id = 5};
+  EXPECT_EQ(content_of(HalfBlock{.stream_id = 7, .item = 9, .half = small}),
+            bytes_of("06 00000007 00000009 0801 00000000000003e8 0000000000 0000000000 0000000000"
+                     "0000000000 0000000000 0000000003 ffffffffff"));
+  LateBlock one{.stream_id = 5, .item = 8};
   one.leg.sched = Stamp::exactly(2000);
   one.leg.snd = {Stamp::exactly(2001)};
   one.leg.sendings = 1;
   EXPECT_EQ(content_of(one),
-            bytes_of("04 10 00000005 00000000000007d0 0000000000 0000000000 0000000000 0000000000"
-                     "00000001 00000000 00000000 00000000 00000000 00000000 01 01 0000000001 00"));
+            bytes_of("04 10 00000005 00000008 00000000000007d0 0000000000 0000000000 0000000000"
+                     "0000000000 00000001 00000000 00000000 00000000 00000000 00000000 ffffffffff"
+                     "01 01 0000000001 00"));
 }
 
 TEST(JourneyBlock, IsNoneWhenItIsCutOffAnywhereOrTooLong) {
   for (const JourneyBlock& block :
        {JourneyBlock(hello()), JourneyBlock(request()), JourneyBlock(reply()), JourneyBlock(late()),
-        JourneyBlock(RequestBlock()), JourneyBlock(LateBlock())}) {
+        JourneyBlock(RequestBlock()), JourneyBlock(LateBlock()), JourneyBlock(with_items()),
+        JourneyBlock(item()), JourneyBlock(half())}) {
     std::vector<std::byte> content = content_of(block);
     for (std::size_t size = 0; size < content.size(); ++size)
       EXPECT_FALSE(parse_block(Bytes(content).first(size))) << size << " of " << content.size();
@@ -109,10 +151,13 @@ TEST(JourneyBlock, IsNoneWhenItIsCutOffAnywhereOrTooLong) {
 
 TEST(JourneyBlock, SaysNothingThatItCannotMean) {
   EXPECT_FALSE(parse_block(bytes_of("00"))) << "no kind";
-  EXPECT_FALSE(parse_block(bytes_of("05 00"))) << "no kind";
-  EXPECT_FALSE(parse_block(bytes_of("01 01 02 0000000000000001 0000000000000002"))) << "version 1";
-  EXPECT_FALSE(parse_block(bytes_of("01 00 03 0000000000000001 0000000000000002"))) << "tells 3";
-  EXPECT_FALSE(parse_block(bytes_of("02 08"))) << "a flag that is not known";
+  EXPECT_FALSE(parse_block(bytes_of("07 00"))) << "no kind";
+  EXPECT_FALSE(parse_block(bytes_of("01 01 02 00010000 0000000000000001 0000000000000002")))
+      << "version 1";
+  EXPECT_FALSE(parse_block(bytes_of("01 00 03 00010000 0000000000000001 0000000000000002")))
+      << "tells 3";
+  EXPECT_FALSE(parse_block(bytes_of("02 10"))) << "a flag that is not known";
+  EXPECT_FALSE(parse_block(bytes_of("02 08 00000000"))) << "one item in none";
   const auto changed = [](const JourneyBlock& block, std::size_t at, unsigned value) {
     std::vector<std::byte> content = content_of(block);
     content[at] = static_cast<std::byte>(value);
@@ -122,9 +167,13 @@ TEST(JourneyBlock, SaysNothingThatItCannotMean) {
   EXPECT_FALSE(changed(reply(), 2, 0x10)) << "a quality of a seventh stamp";
   EXPECT_FALSE(changed(reply(), 4, 0x41)) << "a base beyond 2116";
   EXPECT_TRUE(changed(reply(), 4, 0x30));
-  constexpr std::size_t count_at = 1 + 1 + 4 + 8 + 4 * 5 + 6 * 4;
+  EXPECT_FALSE(changed(item(), 1, 4)) << "a flag that is not known";
+  EXPECT_FALSE(changed(item(), 5, 0)) << "an item before the first";
+  EXPECT_FALSE(changed(item(), 22, 0x41)) << "a moment beyond 2116";
+  EXPECT_FALSE(changed(half(), 9, 0x10)) << "a quality of a seventh stamp";
+  constexpr std::size_t count_at = 1 + 1 + 4 + 4 + 8 + 4 * 5 + 6 * 4 + 5;
   EXPECT_FALSE(changed(late(), count_at, 9)) << "more sendings than are kept";
-  EXPECT_FALSE(changed(late(), count_at - 21, 1)) << "more than there were";
+  EXPECT_FALSE(changed(late(), count_at - 26, 1)) << "more than there were";
   EXPECT_FALSE(changed(late(), count_at + 1, 0)) << "a sending without a stamp";
   EXPECT_FALSE(changed(late(), count_at + 13, 129)) << "a frame that is too long";
 }

@@ -5,11 +5,15 @@
 //     journeys.attach(recorder);  // before there are peers, or while they talk
 //     return serve(url, rsocket::handler(service, {.journeys = &journeys}));
 //
-// Calls (REQUEST_RESPONSE) are followed: one in RecorderOptions::every, and those that are asked
-// for (Peer::call with journey::follow). With a peer that does the same, and tells, the journey has
-// both ends; with any other it has ours. What travels is in journey_block.h: nothing at all, unless
-// a recorder is attached, and until the peer has said hello nothing but our own hello. Streams,
-// channels and messages without an answer are not followed.
+// Requests of all kinds are followed: one in RecorderOptions::every, and those that are asked for
+// (Peer::call, fire, stream and channel with journey::follow); and as many of the items of our
+// streams and channels, all of them where the request was asked for. A call's journey goes there
+// and back. Any other message has one way, and so has its journey: its `request` is what the asker
+// sent, its `reply` what was sent to the asker, and the other is empty.
+//
+// With a peer that follows as well, and tells, a journey has both ends; with any other it has ours.
+// What travels is in journey_block.h: nothing at all, unless a recorder is attached, and until the
+// peer has said hello nothing but our own hello.
 #pragma once
 
 #include "koine/base/function.h"
@@ -19,6 +23,17 @@
 #include "koine/transport/address.h"
 
 namespace koine::rsocket {
+
+/// What a peer did not follow, or does not know, and why.
+struct JourneyCounts {
+  std::uint64_t malformed = 0;  ///< blocks of the peer's that were none, and were passed over
+  std::uint64_t crowded = 0;    ///< messages not followed: as many as can be were under way
+  std::uint64_t left_out = 0;   ///< blocks not sent: the message would have been too large for the
+                                ///< peer, or for us. An answer's half follows it; a request is told
+                                ///< to nobody.
+  std::uint64_t untold = 0;     ///< halves that the peer did not tell within its time
+  std::uint64_t dropped = 0;    ///< halves not told: there was no room to send them in time
+};
 
 class Following;
 struct InJourneys : ListNode {};

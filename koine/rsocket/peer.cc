@@ -10,32 +10,6 @@
 
 namespace koine::rsocket {
 
-/// Waits for room to request, and tells the next when it has found some.
-class [[nodiscard]] Peer::Opening final : public Trying<Opening, std::uint32_t> {
- public:
-  Opening(Peer& peer, FrameType type, const RequestHead& head, const Payload& request,
-          std::uint32_t n, StreamOwner* owner)
-      : peer_(peer), type_(type), head_(head), request_(request), n_(n), owner_(owner) {}
-  ~Opening() {
-    if (has_waited_) peer_.wake_opener();
-  }
-  Result<std::uint32_t> attempt_once() { return peer_.open(type_, head_, request_, n_, owner_); }
-  void park() {
-    has_waited_ = true;
-    peer_.openers_.join(*this);
-  }
-  Activity activity() const override { return {"request", std::string(head_.route)}; }
-
- private:
-  Peer& peer_;
-  FrameType type_;
-  RequestHead head_;
-  Payload request_;
-  std::uint32_t n_;
-  StreamOwner* owner_;
-  bool has_waited_ = false;
-};
-
 /// Waits until so much output has left that the peer may be listened to again.
 class [[nodiscard]] Peer::Room final : public Trying<Room, void> {
  public:
@@ -93,68 +67,6 @@ Peer::~Peer() {
   is_ending_ = true;
   if (!error_) error_ = Error(Fault::closed, "rsocket", name_);
   finish();
-}
-
-Io<void> Peer::fire_encoded(std::string route, Encoded request) {
-  if (!request.failure()) {
-    Error error = request.failure().error();
-    co_return std::unexpected(std::move(error).with_operation("encode", route));
-  }
-  Opening opening(*this, FrameType::request_fnf, {.route = route}, request.payload(), 0, nullptr);
-  auto opened = co_await opening;
-  if (!opened) co_return std::unexpected(std::move(opened.error()));
-  co_return {};
-}
-
-Io<std::unique_ptr<Flow>> Peer::open_flow(FrameType type, std::string route, Encoded request,
-                                          StreamOptions options) {
-  if (!request.failure()) {
-    Error error = request.failure().error();
-    co_return std::unexpected(std::move(error).with_operation("encode", route));
-  }
-  const std::uint32_t window = std::clamp(options.window, 1u, request_n_max);
-  std::unique_ptr<Flow> flow(new Flow(*this, route, window));
-  const RequestHead head{.route = route, .timeout = options.timeout};
-  Opening opening(*this, type, head, request.payload(), window, flow.get());
-  auto opened = co_await opening;
-  if (!opened) co_return std::unexpected(std::move(opened.error()));
-  flow->id_ = *opened;
-  co_return std::move(flow);
-}
-
-Result<std::uint32_t> Peer::open(FrameType type, const RequestHead& head, const Payload& request,
-                                 std::uint32_t n, StreamOwner* owner,
-                                 const std::shared_ptr<Follower>& follower) {
-  Request frame{.type = type, .initial_n = n, .payload = request};
-  ByteVector metadata;
-  std::shared_ptr<journey::Journey> journey;
-  std::size_t before = 0;
-  if (!request.metadata) {  // or the caller has written its own
-    auto written = append_head(metadata, connection_.metadata_mime_type(), head);
-    if (!written) return std::unexpected(std::move(written.error()));
-  }
-  const bool may_follow = following_ && type == FrameType::request_response;
-  if (may_follow && connection_.takes_messages()) {
-    const bool is_composite = connection_.metadata_mime_type() == composite_mime_type;
-    journey = following_->begin(is_composite && !request.metadata ? &metadata : nullptr,
-                                request.size(), follower.get());
-    before = connection_.output().size();
-  }
-  if (!metadata.empty()) frame.payload.metadata = metadata;
-  auto opened = connection_.open(frame, owner, loop_.now());
-  if (!opened) {
-    if (opened.error() == Fault::closed && error_) return std::unexpected(*error_);
-    if (opened.error() == Fault::would_block) return opened;
-    return std::unexpected(std::move(opened.error()).with_operation("request", head.route));
-  }
-  if (may_follow) {
-    following_->asked(*opened, std::move(journey), connection_.output().size() - before, before,
-                      follower);
-  } else if (follower) {
-    follower->done.set();
-  }
-  write();
-  return opened;
 }
 
 void Peer::close() {
@@ -240,83 +152,6 @@ void Peer::obey(const Event& event) {
   if (is_over || event.kind == Event::Kind::leased) wake_opener();
 }
 
-void Peer::answer(const Event& event) {
-  const auto refuse = [&](ErrorCode code, std::string_view text) {
-    connection_.fail_stream(event.stream_id, code, text);
-  };
-  RequestHead head;
-  if (event.payload.metadata) {
-    auto parsed = parse_head(connection_.metadata_mime_type(), *event.payload.metadata);
-    if (!parsed) return refuse(ErrorCode::invalid, to_string(parsed.error()));
-    head = *parsed;
-  }
-  const Service::Route* const route = service_ ? service_->find(head.route) : nullptr;
-  if (route == nullptr || route->answerer(event.type) == nullptr) {
-    return refuse(ErrorCode::invalid, "no handler for " + std::string(to_string(event.type)) +
-                                          " of route '" + std::string(head.route) + "'");
-  }
-  if (head.timeout && *head.timeout <= Duration::zero())
-    return refuse(ErrorCode::rejected, "the caller's time is over");
-  if (event.type == FrameType::request_fnf) {
-    if (fires_ >= options_.fires_max) {
-      ++fires_dropped_;
-      return;
-    }
-  }
-  if (requests_bytes_ + event.payload.size() > options_.requests_bytes_max) {
-    if (event.type == FrameType::request_fnf) ++fires_dropped_;
-    return refuse(ErrorCode::rejected, "too many bytes of requests wait for their answers");
-  }
-  std::unique_ptr<Handling> handling(new Handling(*this, event, head));
-  connection_.set_owner(event.stream_id, static_cast<StreamOwner*>(handling.get()));
-  Payload request = event.payload;
-  if (!head.has_more) request.metadata.reset();
-  if (auto begun = handling->begin(*route, request); !begun) {
-    const bool is_invalid = begun.error() == Fault::malformed;
-    const std::string text =
-        to_string(std::move(begun.error()).with_operation("decode request of", head.route));
-    return refuse(is_invalid ? ErrorCode::invalid : ErrorCode::application_error, text);
-  }
-  if (following_ && event.type == FrameType::request_response)
-    following_->called(event.stream_id, head.journey, event.payload.data.size());
-  if (event.type == FrameType::request_fnf) ++fires_;
-  requests_bytes_ += handling->request_bytes();
-  ++running_;
-  handlings_.push_back(*handling.release());
-}
-
-/// When the last byte of the last frame reached this host, as well as anybody here knows.
-Instant Peer::arrival() const {
-  journey::Track* const track = following_ && stream_ ? stream_->track() : nullptr;
-  const auto since = track != nullptr ? track->since_arrival() : std::nullopt;
-  return since ? std::min(loop_.now() - *since, read_at_) : read_at_;
-}
-
-Result<void> Peer::reply(std::uint32_t id, const Payload& answer) {
-  Payload with_block = answer;
-  ByteVector metadata;
-  std::shared_ptr<journey::Journey> journey;
-  std::size_t before = 0;
-  if (following_) {
-    journey = following_->answering(id, answer, metadata);
-    if (!metadata.empty()) with_block.metadata = metadata;
-    before = connection_.output().size();
-  }
-  auto sent = connection_.next(id, with_block, true);
-  if (!sent) return sent;
-  if (journey) following_->answered(id, journey, connection_.output().size() - before, before);
-  write();
-  return sent;
-}
-
-void Peer::ended(Handling& handling) {
-  --running_;
-  if (following_) following_->forget(handling.id());
-  if (handling.type() == FrameType::request_fnf) --fires_;
-  requests_bytes_ -= handling.request_bytes();
-  delete &handling;
-}
-
 void Peer::tick() {
   obey(connection_.tick(loop_.now()));
   write();
@@ -356,6 +191,7 @@ void Peer::write() {
 void Peer::make_room() {
   if (connection_.wants_input()) input_room_.wake_all(loop_);
   if (!connection_.takes_messages()) return;
+  if (following_) following_->has_room();
   output_room_.wake_all(loop_);
   wake_opener();
 }

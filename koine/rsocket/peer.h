@@ -129,11 +129,26 @@ class Peer {
     return fire_encoded(std::string(route), Encoded(request).owned());
   }
 
+  /// The same, and its journey, as far as the peer's program: see call().
+  template <Encodable Request>
+  Io<Followed<void>> fire(std::string_view route, const Request& request, journey::Follow follow) {
+    return fire_followed(std::string(route), Encoded(request).owned(), follow);
+  }
+
   /// Asks for items.
   template <class T = Message, Encodable Request>
   Io<Source<T>> stream(std::string_view route, const Request& request, StreamOptions options = {}) {
     return open_as<Source<T>>(open_flow(FrameType::request_stream, std::string(route),
                                         Encoded(request).owned(), options));
+  }
+
+  /// The same, and its journeys, in full: of the request, and of each item as far as the bounds of
+  /// Journeys allow. Source::journeys() has the first; a recorder hears of all.
+  template <class T = Message, Encodable Request>
+  Io<Source<T>> stream(std::string_view route, const Request& request, journey::Follow follow,
+                       StreamOptions options = {}) {
+    return open_as<Source<T>>(open_followed(FrameType::request_stream, std::string(route),
+                                            Encoded(request).owned(), follow, options));
   }
 
   /// Items in both directions, of which `first` is ours.
@@ -144,14 +159,23 @@ class Peer {
         open_flow(FrameType::request_channel, std::string(route), Encoded(first).owned(), options));
   }
 
+  /// The same, and its journeys: see stream(). Items of both directions are followed.
+  template <class In = Message, class Out = std::string_view>
+  Io<Channel<In, Out>> channel(std::string_view route, const std::type_identity_t<Out>& first,
+                               journey::Follow follow, StreamOptions options = {}) {
+    return open_as<Channel<In, Out>>(open_followed(FrameType::request_channel, std::string(route),
+                                                   Encoded(first).owned(), follow, options));
+  }
+
   /// Opens and accepts no more requests; run() ends when those that are open have.
   void close();
 
   /// Waits until the connection is over: success if it ended in peace.
   Io<void> run();
 
-  /// Follows calls of both sides from now on, for `recorder`, which the peer does not outlive, in
-  /// the place of another; null: no longer. `tells`: what the peer is told of our end if it asks.
+  /// Follows messages of both sides from now on, for `recorder`, which the peer does not outlive,
+  /// in the place of another; null: no longer. `tells`: what the peer is told of our end if it
+  /// asks.
   void attach(journey::Recorder* recorder, Tells tells = Tells::stamps_and_frames);
 
   /// Waits until the peer has said whether it tells: at most a quarter of a second, and not at all
@@ -161,8 +185,8 @@ class Peer {
   /// Waits until no journey is under way but those of calls without an answer yet.
   Io<void> journeys_settled();
 
-  /// Blocks about journeys from the peer that were none, and were passed over.
-  std::uint64_t journeys_malformed() const;
+  /// What is missing of journeys, and why.
+  JourneyCounts journey_counts() const;
 
   /// False once nothing more can be asked.
   bool is_open() const {
@@ -239,18 +263,23 @@ class Peer {
     if (!answer) co_return std::unexpected(std::move(answer.error()));
     co_await follower->done.wait();
     if constexpr (std::is_void_v<T>) {
-      co_return Followed<void>{follower->journey};
+      co_return Followed<void>{follower->journeys.request};
     } else {
-      Followed<T> followed{std::move(*answer), follower->journey};
+      Followed<T> followed{std::move(*answer), follower->journeys.request};
       co_return followed;
     }
   }
 
   // Asking.
   Io<std::shared_ptr<Follower>> follow_next(bool frames);
-  Io<void> fire_encoded(std::string route, Encoded request);
+  Io<void> fire_encoded(std::string route, Encoded request,
+                        std::shared_ptr<Follower> follower = nullptr);
+  Io<Followed<void>> fire_followed(std::string route, Encoded request, journey::Follow follow);
   Io<std::unique_ptr<Flow>> open_flow(FrameType type, std::string route, Encoded request,
-                                      StreamOptions options);
+                                      StreamOptions options,
+                                      std::shared_ptr<Follower> follower = nullptr);
+  Io<std::unique_ptr<Flow>> open_followed(FrameType type, std::string route, Encoded request,
+                                          journey::Follow follow, StreamOptions options);
   Result<std::uint32_t> open(FrameType type, const RequestHead& head, const Payload& request,
                              std::uint32_t n, StreamOwner* owner,
                              const std::shared_ptr<Follower>& follower = {});
@@ -259,6 +288,8 @@ class Peer {
   // Answering.
   void answer(const Event& event);
   Result<void> reply(std::uint32_t id, const Payload& answer);
+  void fail_stream(std::uint32_t id, ErrorCode code, std::string_view text);
+  Result<void> send_item(std::uint32_t id, const Payload& item);
   Instant arrival() const;
   void ended(Handling& handling);
 

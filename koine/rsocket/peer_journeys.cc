@@ -62,7 +62,9 @@ Io<void> Peer::journeys_settled() {
   co_return co_await settled;
 }
 
-std::uint64_t Peer::journeys_malformed() const { return following_ ? following_->malformed() : 0; }
+JourneyCounts Peer::journey_counts() const {
+  return following_ ? following_->counts() : JourneyCounts();
+}
 
 Io<std::shared_ptr<Follower>> Peer::follow_next(bool frames) {
   auto agreeing = journeys_agreed();
@@ -70,6 +72,23 @@ Io<std::shared_ptr<Follower>> Peer::follow_next(bool frames) {
   auto follower = std::make_shared<Follower>();
   follower->frames = frames;
   co_return std::move(follower);
+}
+
+Io<Followed<void>> Peer::fire_followed(std::string route, Encoded request, journey::Follow follow) {
+  auto beginning = follow_next(follow.frames);
+  auto follower = co_await attempt(std::move(beginning));
+  auto firing = fire_encoded(std::move(route), std::move(request), follower);
+  co_await attempt(std::move(firing));
+  co_await follower->done.wait();
+  co_return Followed<void>{follower->journeys.request};
+}
+
+Io<std::unique_ptr<Flow>> Peer::open_followed(FrameType type, std::string route, Encoded request,
+                                              journey::Follow follow, StreamOptions options) {
+  auto beginning = follow_next(follow.frames);
+  auto follower = co_await attempt(std::move(beginning));
+  auto opening = open_flow(type, std::move(route), std::move(request), options, follower);
+  co_return co_await opening;
 }
 
 }  // namespace koine::rsocket
