@@ -2,7 +2,8 @@
 // step by step: what was measured as such, what is explained as such.
 //
 // Both processes follow the message by the kernel's own stamps, each its half; the server hands its
-// half over a pipe. They read the same clock, so the halves fit without an offset.
+// half over a pipe, in the blocks that servers of messages tell theirs in (journey_block.h). They
+// read the same clock, so the halves fit without an offset.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/tcp.h>
@@ -15,21 +16,22 @@
 #include <array>
 #include <csignal>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "cli/exit_code.h"
-#include "cli/journey_half.h"
 #include "cli/journeys.h"
 #include "cli/standard_io.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "koine/async/within.h"
-#include "koine/journey/export.h"
 #include "koine/journey/recorder.h"
+#include "koine/journey/spans.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/network.h"
 #include "koine/os/socket_stream.h"
 #include "koine/os/track.h"
+#include "koine/rsocket/journey_block.h"
 
 namespace koine::cli {
 namespace {
@@ -140,6 +142,7 @@ Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report,
   }
   half.track().receive(half.journey(), way, text.size() - bytes);
   report.received_bytes = text.size();
+  (way == os::Way::there ? half.journey()->request : half.journey()->reply).bytes = text.size();
   co_return text;
 }
 
@@ -295,24 +298,48 @@ bool read_report(int pipe, Report& report) {
   return true;
 }
 
-/// The rest of what comes through the pipe: the server's half of the journey, in a line.
-Result<journey::Journey> read_half(int pipe) {
-  std::string line;
+/// The server's half of the journey: what it knew when it answered, and what it learned afterwards.
+void append_half(rsocket::ByteVector& to, const journey::Journey& half) {
+  rsocket::append_block(to, rsocket::reply_block_of(half));
+  rsocket::LateBlock late{.leg = half.reply};
+  for (const journey::Frame& frame : half.frames)
+    if (frame.reply) late.frame = frame;
+  rsocket::append_block(to, late);
+}
+
+Result<void> add_half(Bytes blocks, journey::Journey& to) {
+  rsocket::CompositeReader entries(blocks);
+  for (;;) {
+    const auto entry = entries.next();
+    if (!entry) return std::unexpected(entry.error());
+    if (!*entry) return {};
+    const auto block = rsocket::parse_block((*entry)->content);
+    if (!block) return std::unexpected(block.error());
+    if (const auto* reply = std::get_if<rsocket::ReplyBlock>(&*block))
+      rsocket::add_half(to, *reply);
+    if (const auto* late = std::get_if<rsocket::LateBlock>(&*block)) rsocket::add_half(to, *late);
+  }
+}
+
+/// The rest of what comes through the pipe: the server's half of the journey.
+Result<void> read_half(int pipe, journey::Journey& to) {
+  std::string blocks;
   std::array<char, 4096> piece{};
   for (;;) {
     const ssize_t count = ::read(pipe, piece.data(), piece.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return std::unexpected(os::system_error("hear from the server", {}, errno));
-    if (count == 0) return parse_journey(line);
-    line.append(piece.data(), static_cast<std::size_t>(count));
+    if (count == 0) return add_half(as_bytes(blocks), to);
+    blocks.append(piece.data(), static_cast<std::size_t>(count));
   }
 }
 
-/// A report and a line, of a few kilobytes: less than a pipe takes without waiting.
+/// A report and two blocks, of a few hundred bytes: less than a pipe takes without waiting.
 bool report_to(int pipe, const Told& told) {
-  std::string text(reinterpret_cast<const char*>(&told.report), sizeof(told.report));
-  text += json_line(told.half);
-  return ::write(pipe, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const Bytes report = std::as_bytes(std::span(&told.report, 1));
+  rsocket::ByteVector bytes(report.begin(), report.end());
+  append_half(bytes, told.half);
+  return ::write(pipe, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
 }
 
 [[noreturn]] void be_server(int pipe, std::size_t bytes) {
@@ -343,11 +370,11 @@ int demonstrate(const std::string& text) {
   ::close(pipe[1]);
   Report there;
   Result<Told> here = fail(Fault::ended, "start the server");
-  Result<journey::Journey> half = fail(Fault::ended, "hear from the server");
+  Result<void> half = fail(Fault::ended, "hear from the server");
   if (read_report(pipe[0], there)) {
     here =
         run_end([&](os::Network& network) { return ask_once(network, pipe[0], there.port, text); });
-    if (here && read_report(pipe[0], there)) half = read_half(pipe[0]);
+    if (here && read_report(pipe[0], there)) half = read_half(pipe[0], here->half);
   }
   ::close(pipe[0]);
   if (!here) ::kill(server, SIGTERM);
@@ -355,8 +382,8 @@ int demonstrate(const std::string& text) {
   if (!here) return complain(here.error());
   if (!half) return complain(half.error());
   // One boot of one machine: both processes read the same clock.
-  journey::Journey journey =
-      join(here->half, *half, {.method = journey::Offset::Method::same_clock});
+  journey::Journey& journey = here->half;
+  journey.offset = {.method = journey::Offset::Method::same_clock};
   journey.verdict = judge(journey, spans_of(journey), {}).words;
   const std::string told = Story(here->report, there, journey, text).tell();
   if (auto written = write_output(as_bytes(told)); !written) return complain(written.error());

@@ -2,12 +2,14 @@
 
 import json
 import struct
+import time
 import unittest
 
 from koine_tool import (CONNECT, FAILED, OK, USAGE, Peer, Server, TestCase, echo, free_port, koine)
 
-SETUP, REQUEST_RESPONSE, PAYLOAD, METADATA_PUSH = 0x01, 0x04, 0x0A, 0x0C
+SETUP, REQUEST_RESPONSE, REQUEST_FNF, PAYLOAD, METADATA_PUSH = 0x01, 0x04, 0x05, 0x0A, 0x0C
 HAS_METADATA, COMPLETE, NEXT = 0x100, 0x40, 0x20
+JOURNEY = b"message/x.koine.journey.v0"
 ROUTING = 0x80 | 0x7E  # "message/x.rsocket.routing.v0", by its number
 
 
@@ -26,6 +28,13 @@ def frames_of(connection):
             size = int.from_bytes(rest[:3], "big")
             metadata, rest = rest[3:3 + size], rest[3 + size:]
         yield stream, kind, metadata, rest
+
+
+def push(connection, block):
+    """Sends what a peer tells of journeys."""
+    entry = bytes([len(JOURNEY) - 1]) + JOURNEY + len(block).to_bytes(3, "big") + block
+    frame = struct.pack(">IH", 0, METADATA_PUSH << 10 | HAS_METADATA) + entry
+    connection.sendall(len(frame).to_bytes(3, "big") + frame)
 
 
 class Foreign:
@@ -89,6 +98,71 @@ class TraceMessages(TestCase):
                 self.assert_exit(OK, done)
                 self.assertIn("rx", journeys_of(done)[0]["request"])
 
+    def test_a_message_without_an_answer_has_one_way_with_the_stamps_of_both_ends(self):
+        with Server("messages") as server:
+            done = koine("trace", server.url, "note", "hello", "--no-reply", "--count", 20, "--json")
+        self.assert_exit(OK, done)
+        journeys = journeys_of(done)
+        self.assertEqual(20, len(journeys))
+        for journey in journeys:
+            self.assertEqual(journey["total_ns"], sum(span["ns"] for span in journey["spans"]))
+            self.assertNotIn("recv_out", journey["reply"])
+        stamps = {"write_in", "write_out", "sched", "snd", "rx", "recv_in", "recv_out"}
+        self.assertTrue(any(stamps <= journey["request"].keys() for journey in journeys))
+
+    def test_shows_a_streams_request_and_its_first_items(self):
+        with Server("messages") as server:
+            done = koine("trace", server.url, "count", "10", "--stream", "--take", 2)
+            self.assert_exit(OK, done)
+            told = done.stdout.decode()
+            self.assertRegex(told, r"(?ms)^request\nmessage .*^item 1\nmessage .*^item 2\nmessage ")
+            self.assertNotIn("item 3", told)
+            self.assertIn("7 of 7 stamps: the kernel's stamps of both ends", told)
+            self.assertIn("1     copy + TCP/IP", told)
+            self.assertIn("5'    wake-up + copy", told)
+            for line in told.splitlines():
+                self.assertLessEqual(len(line), 80, line)
+            done = koine("trace", server.url, "count", "3", "--stream", "--count", 2, "--json")
+            self.assert_exit(OK, done)
+            items = [journey for journey in journeys_of(done) if "recv_out" in journey["reply"]]
+            self.assertEqual(6, len(items))
+            self.assertEqual(8, len(journeys_of(done)))
+            for item in items:
+                self.assertIn("write_in", item["reply"])
+                self.assertNotIn("write_in", item["request"])
+
+    def test_says_what_the_server_did_not_tell(self):
+        def tells_nothing(connection):
+            """It says hello, and then nothing of any message."""
+            for _, kind, _, _ in frames_of(connection):
+                if kind == SETUP:
+                    push(connection, struct.pack(">BBBIQQ", 1, 0, 1, 1 << 20, 7, 7))
+
+        with Peer(tells_nothing) as peer:
+            done = koine("trace", "rsocket+" + peer.url, "note", "hello", "--no-reply")
+        self.assert_exit(OK, done)
+        self.assertIn(b"1 half is missing: the server did not tell within a second", done.stdout)
+
+    def test_a_server_that_names_our_clock_is_believed_while_its_stamps_fit(self):
+        ahead = 5_000_000_000
+
+        def echoes_our_hello(connection):
+            for stream, kind, _, rest in frames_of(connection):
+                if kind == SETUP:
+                    ours = rest[rest.index(JOURNEY) + len(JOURNEY) + 3:][:23]
+                    push(connection, ours)
+                elif kind == REQUEST_FNF:
+                    now = time.time_ns() + ahead  # received, and told
+                    push(connection, struct.pack(">BIIHQ35x", 6, stream, 0, 0x541, now))
+
+        with Peer(echoes_our_hello) as peer:
+            done = koine("trace", "rsocket+" + peer.url, "note", "hello", "--no-reply", "--json")
+        self.assert_exit(OK, done)
+        journey, = journeys_of(done)
+        self.assertEqual("bounds", journey["offset"]["method"])
+        self.assertLessEqual(abs(journey["offset"]["theta_ns"] - ahead), journey["offset"]["half_ns"])
+        self.assertEqual(journey["total_ns"], sum(span["ns"] for span in journey["spans"]))
+
     def test_follows_one_call_in_so_many(self):
         with Server("messages") as server:
             done = koine("trace", server.url, "echo", "hi", "--count", 21, "--every", 10, "--json")
@@ -121,14 +195,17 @@ class TraceMessages(TestCase):
             self.assert_exit(FAILED, done)
             self.assertIn(b"no paper", done.stderr)
             self.assertIn(b"verdict: ", done.stdout)
+            self.assertIn(b"14 of 14 stamps: the kernel's stamps of both ends", done.stdout)
 
     def test_what_makes_no_sense_is_said(self):
         with Server("messages") as server, Peer(echo) as bytes_peer:
             self.assert_complains(USAGE, "which route?", koine("trace", server.url))
             self.assert_complains(USAGE, "has no routes",
                                   koine("trace", bytes_peer.url, "echo", "hello"))
-            self.assert_complains(USAGE, "--no-reply",
-                                  koine("trace", server.url, "echo", "x", "--no-reply"))
+            self.assert_complains(USAGE, "--no-reply and --stream",
+                                  koine("trace", server.url, "echo", "--no-reply", "--stream"))
+            self.assert_complains(USAGE, "has no streams",
+                                  koine("trace", bytes_peer.url, "echo", "--stream"))
             self.assert_complains(USAGE, "--reply-bytes",
                                   koine("trace", server.url, "echo", "x", "--reply-bytes", "5"))
             self.assert_complains(USAGE, "at most 255 bytes", koine("trace", server.url, "r" * 256))
