@@ -87,10 +87,7 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   Result<std::size_t> write_now(Bytes from) override {
     auto count = inner_->write_now(from);
     if (count) {
-      moved(*count);
-      judged_last_ = false;
-      if (account_ != nullptr) account_->written += *count;
-      look_at_unsent();
+      wrote(*count);
     } else {
       explain(count.error());
     }
@@ -178,6 +175,13 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
     if (guard_ == nullptr) return;
     if (account_ != nullptr) account_->moved = std::min(account_->moved + bytes, moved_bytes_max);
     last_moved_ = tick_of(guard_->loop_.now()) & tick_max;
+  }
+  void wrote(std::size_t bytes) {
+    if (guard_ == nullptr) return;
+    judged_last_ = false;
+    if (account_ != nullptr) account_->written += bytes;
+    moved(bytes);
+    look_at_unsent();
   }
   void look_at_unsent() {
     if (guard_ == nullptr) return;

@@ -11,6 +11,7 @@ namespace koine::os {
 namespace {
 
 unsigned news_of(std::uint32_t events) {
+  if (events == (EPOLLIN | EPOLLOUT)) return readable_news | writable_news;  // as nearly always
   unsigned news = 0;
   if ((events & EPOLLIN) != 0) news |= readable_news;
   if ((events & EPOLLOUT) != 0) news |= writable_news;

@@ -30,25 +30,31 @@ Outbox::Outbox(Outbox&& other) noexcept
 std::size_t Outbox::append(Bytes bytes, BlockPool& pool) {
   const std::size_t count = std::min(bytes.size(), bytes_max - size());
   if (count == 0) return 0;
-  if (pool_ == nullptr || count > bytes_max - end_) {
-    const std::size_t kept = size();
-    if (pool_ != nullptr) {
-      std::memmove(memory_, memory_ + sent_, kept);
-    } else {
-      std::byte* block = pool.take();
-      if (kept != 0) {
-        std::memcpy(block, memory_ + sent_, kept);
-        release();
-      }
-      memory_ = block;
-      pool_ = &pool;
-    }
-    sent_ = 0;
-    end_ = static_cast<std::uint32_t>(kept);
+  if (memory_ == nullptr) {
+    memory_ = pool.take();
+    pool_ = &pool;
+  } else if (pool_ == nullptr || count > bytes_max - end_) {
+    make_room(pool);
   }
   std::memcpy(memory_ + end_, bytes.data(), count);
   end_ += static_cast<std::uint32_t>(count);
   return count;
+}
+
+/// Moves what is left to the begin of a block.
+void Outbox::make_room(BlockPool& pool) {
+  const std::size_t kept = size();
+  if (pool_ != nullptr) {
+    std::memmove(memory_, memory_ + sent_, kept);
+  } else {
+    std::byte* block = pool.take();
+    std::memcpy(block, memory_ + sent_, kept);
+    release();
+    memory_ = block;
+    pool_ = &pool;
+  }
+  sent_ = 0;
+  end_ = static_cast<std::uint32_t>(kept);
 }
 
 void Outbox::consume(std::size_t count) {
@@ -127,36 +133,38 @@ std::unexpected<Error> SocketStream::failed(const char* operation) const {
   return std::unexpected(system_error(operation, name(), error));
 }
 
-Result<std::size_t> SocketStream::receive_into(MutableBytes into) {
-  if (!watcher_.can_read()) return nothing_yet();
+/// What recv(2) answers, except that nothing interrupts it.
+[[gnu::always_inline]] inline ssize_t SocketStream::receive_some(MutableBytes into) {
   into = into.first(allowed(Call::recv, into.size()));
   for (;;) {
     const ssize_t count =
         track_ ? receive_tracked(into) : sys::recv(watcher_.fd, into.data(), into.size(), 0);
-    if (count >= 0) {
-      if (count == 0) {
-        if (!peer_finished_ && broken() != 0) {
-          errno = broken();
-          return failed("read");
-        }
-        peer_finished_ = true;
-      } else if (static_cast<std::size_t>(count) < into.size()) {
-        // Less than asked for: there is no more, and what comes next will be news.
-        watcher_.drained();
-      }
-      return static_cast<std::size_t>(count);
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN && broken() == 0) {
-      watcher_.emptied();
-      return nothing_yet();
-    }
-    // What was there is read; whoever waited for more on a connection that cannot send would wait
-    // for an answer to words that were never heard.
-    if (errno != EAGAIN) read_error_ = static_cast<std::uint8_t>(errno);
-    errno = broken();
-    return failed("read");
+    if (count < 0 && errno == EINTR) continue;
+    // Less than asked for: there is no more, and what comes next will be news.
+    if (count > 0 && static_cast<std::size_t>(count) < into.size()) watcher_.drained();
+    return count;
   }
+}
+
+/// What it means that receive_some() answered with no bytes.
+Result<std::size_t> SocketStream::received_none(ssize_t count) {
+  if (count == 0) {
+    if (!peer_finished_ && broken() != 0) {
+      errno = broken();
+      return failed("read");
+    }
+    peer_finished_ = true;
+    return std::size_t{0};
+  }
+  if (errno == EAGAIN && broken() == 0) {
+    watcher_.emptied();
+    return nothing_yet();
+  }
+  // What was there is read; whoever waited for more on a connection that cannot send would wait
+  // for an answer to words that were never heard.
+  if (errno != EAGAIN) read_error_ = static_cast<std::uint8_t>(errno);
+  errno = broken();
+  return failed("read");
 }
 
 std::unexpected<Error> SocketStream::nothing_yet() {
@@ -189,7 +197,10 @@ int SocketStream::broken() const {
 Result<std::size_t> SocketStream::read_now(MutableBytes into) {
   assert(!into.empty());
   if (!is_open()) return failed("read");
-  return receive_into(into);
+  if (!watcher_.can_read()) return nothing_yet();
+  const ssize_t count = receive_some(into);
+  if (count > 0) return static_cast<std::size_t>(count);
+  return received_none(count);
 }
 
 Result<Buffer> SocketStream::receive_now() {
@@ -197,14 +208,17 @@ Result<Buffer> SocketStream::receive_now() {
   if (!watcher_.can_read()) return nothing_yet();
   BlockPool& blocks = reactor_.blocks();
   std::byte* block = blocks.take();
-  auto count = receive_into({block, BlockPool::block_bytes});
-  if (count) return Result<Buffer>(std::in_place, blocks, block, *count);
+  const ssize_t count = receive_some({block, BlockPool::block_bytes});
+  if (count > 0)
+    return Result<Buffer>(std::in_place, blocks, block, static_cast<std::size_t>(count));
+  auto none = received_none(count);
   blocks.take_back(block);
-  return std::unexpected(std::move(count.error()));
+  if (!none) return std::unexpected(std::move(none.error()));
+  return Buffer();
 }
 
 /// Sends what can be sent; 0 if nothing can. A failure is kept in error_.
-std::size_t SocketStream::send_some(Bytes from) {
+[[gnu::always_inline]] inline std::size_t SocketStream::send_some(Bytes from) {
   from = from.first(allowed(Call::send, from.size()));
   if (track_) from = from.first(track_->cut(from.size()));
   for (;;) {
@@ -286,6 +300,25 @@ Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
   return failed("write");
 }
 
+/// At the end of the turn, or when the kernel takes more.
+inline void SocketStream::send_later() {
+  if (sender_->listed()) return;
+  if (watcher_.can_write()) {
+    reactor_.loop().at_end_of_turn(*sender_);
+  } else {
+    watcher_.writers.join(*sender_);
+  }
+}
+
+[[gnu::always_inline]] inline Result<std::size_t> SocketStream::collect(Bytes from) {
+  if (!sender_) sender_.reset(new Sender(*this));
+  const std::size_t taken = sender_->outbox.append(from, reactor_.blocks());
+  reactor_.unsent_bytes += taken;
+  if (taken == 0) return fail(Fault::would_block);
+  send_later();
+  return taken;
+}
+
 Result<std::size_t> SocketStream::write_now(Bytes from) {
   assert(!from.empty());
   const bool is_sound = is_open() && !finishing_ && error_ == 0;
@@ -327,25 +360,6 @@ Result<std::size_t> SocketStream::write_otherwise(Bytes from) {
     return fail(Fault::would_block);
   }
   return collect(from);
-}
-
-Result<std::size_t> SocketStream::collect(Bytes from) {
-  if (!sender_) sender_.reset(new Sender(*this));
-  const std::size_t taken = sender_->outbox.append(from, reactor_.blocks());
-  reactor_.unsent_bytes += taken;
-  if (taken == 0) return fail(Fault::would_block);
-  send_later();
-  return taken;
-}
-
-/// At the end of the turn, or when the kernel takes more.
-void SocketStream::send_later() {
-  if (sender_->listed()) return;
-  if (watcher_.can_write()) {
-    reactor_.loop().at_end_of_turn(*sender_);
-  } else {
-    watcher_.writers.join(*sender_);
-  }
 }
 
 void SocketStream::send_collected() {

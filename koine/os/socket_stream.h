@@ -44,6 +44,7 @@ class Outbox {
   void shrink();
 
  private:
+  void make_room(BlockPool& pool);
   void release();
 
   std::byte* memory_ = nullptr;
@@ -109,7 +110,8 @@ class SocketStream final : public Stream {
   void detach();
   bool is_open() const { return watcher_.fd >= 0; }
   Fd take_fd() { return Fd(std::exchange(watcher_.fd, -1)); }
-  Result<std::size_t> receive_into(MutableBytes into);
+  ssize_t receive_some(MutableBytes into);
+  Result<std::size_t> received_none(ssize_t count);
   std::unexpected<Error> nothing_yet();
   ssize_t receive_tracked(MutableBytes into);
   ssize_t send_tracked(Bytes from);

@@ -7,13 +7,20 @@ Result<void> Stream::attach(journey::Recorder* recorder) {
   return fail(Fault::unsupported, "follow", name());
 }
 
+namespace {
+
+/// Out of line, so that clang does not keep a Result in registers while nothing has failed.
+[[gnu::noinline]] Result<void> failed(Error& error) { return std::unexpected(std::move(error)); }
+
+}  // namespace
+
 Result<void> detail::write_pieces(Stream& stream, Bytes* pieces, std::size_t count,
                                   std::uint8_t& next) {
   for (; next < count; ++next) {
     Bytes& rest = pieces[next];
     while (!rest.empty()) {
       auto taken = stream.write_now(rest);
-      if (!taken) return std::unexpected(std::move(taken.error()));
+      if (!taken) return failed(taken.error());
       rest = rest.subspan(*taken);
     }
   }
