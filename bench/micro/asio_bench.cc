@@ -95,8 +95,8 @@ void MoveATimerBack(benchmark::State& state) {
 BENCHMARK(MoveATimerBack);
 
 /// Two contexts, each on a thread of its own. Asleep unless there is something to run, or `awake`.
-/// Neither has a descriptor, so they sleep on a condition variable: cheaper to wake than a loop with
-/// sockets, which koine's is.
+/// Neither has a descriptor, so they sleep on a condition variable: cheaper to wake than a loop
+/// with sockets, which koine's is.
 template <class Story>
 void run_two(benchmark::State& state, Story story, bool awake = false) {
   asio::io_context here(1);
