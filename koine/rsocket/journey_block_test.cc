@@ -33,9 +33,7 @@ JourneyBlock there_and_back(const JourneyBlock& block) {
 
 constexpr std::int64_t then = 1'750'000'000'123'456'789;
 
-HelloBlock hello() {
-  return {Tells::stamps_and_frames, 0x10000, {.boot = 1, .time_namespace = 2}};
-}
+HelloBlock hello() { return {Tells::stamps_and_frames, 0x10000, {.boot = 1, .time_namespace = 2}}; }
 
 RequestBlock request() {
   RequestBlock block{.is_followed = true, .wants_frames = true, .next_is_followed = true};
