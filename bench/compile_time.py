@@ -5,8 +5,8 @@
 
 Compiles each program with -std=c++23 -O2 -c, by both compilers in turn, and prints medians of the
 wall time, the CPU time and the compiler's peak memory; then links it with the first compiler, statically
-to koine and with -Wl,--gc-sections (which koine's CMake and pkg-config files ask for), and prints its
-size without symbols. Without NAME=FILE: koine's echo example and the peers'.
+to koine and as koine's CMake and pkg-config files ask for, and prints its size without symbols. Without
+NAME=FILE: koine's echo example and the peers'.
 """
 
 import argparse
@@ -51,10 +51,17 @@ def koine_libraries(build: pathlib.Path) -> list[str]:
     return ["-Wl,--start-group", *archives, "-Wl,--end-group", *foreign]
 
 
+def linking(build: pathlib.Path) -> list[str]:
+    """How a program that uses koine is linked, by the pkg-config file of that build."""
+    lines = (build / "koine.pc").read_text().splitlines()
+    libraries = next(line for line in lines if line.startswith("Libs:"))
+    return [word for word in libraries.split() if word.startswith("-Wl,")]
+
+
 def stripped_kib(source: pathlib.Path, build: pathlib.Path, folder: str) -> float:
     program = pathlib.Path(folder) / "program"
     run_measured([COMPILERS[0], *FLAGS, str(source), "-o", str(program), "-s", "-pthread",
-                  "-Wl,--gc-sections", *koine_libraries(build)])
+                  *linking(build), *koine_libraries(build)])
     return program.stat().st_size / 1024
 
 
