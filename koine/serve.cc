@@ -8,7 +8,7 @@
 #include <mutex>
 #include <optional>
 
-#include "koine/async/combine.h"
+#include "koine/base/joined.h"
 #include "koine/os/network.h"
 #include "koine/os/reactor.h"
 #include "koine/os/shards.h"
@@ -63,14 +63,21 @@ struct Hall {
     connections.cut();
     if (datagrams) datagrams->cut();
   }
+  void open() {
+    is_open = true;
+    told.set();
+  }
 
   Place place;
   const Served& served;
   Server connections;
   std::unique_ptr<DatagramService> datagrams;  // null if no handler is for them
-  Event told;                                  // where to listen, or that there is nothing to do
-  std::vector<Endpoint> places;                // there
+  Event told;                                  // to open, or that there is nothing to do
+  bool is_open = false;
 };
+
+/// What a hall is told.
+using Word = void (Hall::*)();
 
 Server server_of_connections(const Place& place) {
   const MakeWorkers commands = place.job->served.commands();
@@ -107,7 +114,8 @@ Result<Endpoint> Hall::listen(const Endpoint& at) {
 /// others where to listen, hears the signals and passes them on.
 class Serving {
  public:
-  Serving(const std::vector<std::string>& endpoints, Served served, ServeOptions options)
+  /// Takes over what is served, and the options.
+  Serving(const std::vector<std::string>& endpoints, Served& served, ServeOptions& options)
       : endpoints_(endpoints),
         job_(std::make_shared<const Job>(std::move(served), std::move(options))),
         seats_(job_->options.shards) {}
@@ -132,7 +140,7 @@ class Serving {
   struct Seat {
     Hall* hall = nullptr;
     bool is_over = false;
-    std::vector<Function<void(Hall&)>> told_early;
+    std::vector<Word> told_early;
   };
 
   /// A hall as long as its shard can be told things. However the leader ends, the others end too;
@@ -142,14 +150,14 @@ class Serving {
     Open(Serving& serving, std::size_t number, Hall& hall) : serving_(serving), number_(number) {
       Seat& mine = serving_.seats_[number_];
       mine.hall = &hall;
-      for (const auto& told : mine.told_early) told(hall);
+      for (const Word word : mine.told_early) (hall.*word)();
       mine.told_early.clear();
     }
     Open(const Open&) = delete;
     ~Open() {
       serving_.seats_[number_] = {.hall = nullptr, .is_over = true, .told_early = {}};
       if (number_ == 0) {
-        serving_.tell_others([](Hall& other) { other.cut(); });
+        serving_.tell_others(&Hall::cut);
       } else {
         if (!is_ready) serving_.follower_is_ready(fail(Fault::cancelled, "serve"));
         serving_.follower_is_over();
@@ -172,8 +180,10 @@ class Serving {
     }
     co_await hall.told.wait();
     Result<void> listening;
-    for (const Endpoint& place : hall.places) {
-      if (auto real = hall.listen(place); !real && listening)
+    for (std::size_t i = 0; hall.is_open && i < real_.size(); ++i) {
+      // Sockets that cannot be shared between listeners stay with shard 0.
+      if (!real_[i].ip() && !real_[i].is_any()) continue;
+      if (auto real = hall.listen(real_[i]); !real && listening)
         listening = std::unexpected(std::move(real.error()));
     }
     open.is_ready = true;
@@ -187,12 +197,12 @@ class Serving {
     auto made = os::Signals::make(shard.reactor, {SIGTERM, SIGINT, SIGUSR1});
     const auto signals = co_await attempt(std::move(made));
     auto listening = listen(shard, hall);
-    const auto real = co_await attempt(std::move(listening));
+    co_await attempt(std::move(listening));
     if (job_->options.on_listening) {
-      job_->options.on_listening(real);
+      job_->options.on_listening(real_);
     } else {
-      for (const Endpoint& endpoint : real)
-        print(stdout, "listening on " + to_string(endpoint) + "\n");
+      for (const Endpoint& endpoint : real_)
+        print(stdout, joined({"listening on ", to_string(endpoint), "\n"}));
     }
     Scope attendants;
     attendants.spawn(heed(*signals));
@@ -205,33 +215,24 @@ class Serving {
     co_return {};
   }
 
-  /// Listens on all shards: the real endpoints.
-  Io<std::vector<Endpoint>> listen(os::Shard& shard, Hall& hall) {
+  /// Listens on all shards.
+  Io<void> listen(os::Shard& shard, Hall& hall) {
     if (endpoints_.empty())
       co_return std::unexpected(
           Error(Fault::not_found, "serve").with_note("no endpoint was given"));
-    std::vector<Endpoint> real;
     for (const std::string& text : endpoints_) {
       auto endpoint = co_await attempt(parse_endpoint(text));
       auto lookup = resolved(shard.network, std::move(endpoint));
       endpoint = co_await attempt(std::move(lookup));
-      real.push_back(co_await attempt(hall.listen(endpoint)));
+      real_.push_back(co_await attempt(hall.listen(endpoint)));
     }
-    // Sockets that cannot be shared between listeners stay with shard 0.
-    std::vector<Endpoint> shared;
-    for (const Endpoint& endpoint : real) {
-      if (endpoint.ip() || endpoint.is_any()) shared.push_back(endpoint);
-    }
-    tell_others([shared](Hall& other) {
-      other.places = shared;
-      other.told.set();
-    });
+    tell_others(&Hall::open);
     while (followers_ready_ + 1 < shards_->count()) {
       news_.reset();
       co_await news_.wait();
     }
     if (follower_error_) co_return std::unexpected(std::move(*follower_error_));
-    co_return real;
+    co_return {};
   }
 
   /// From a follower: it listens, or cannot.
@@ -251,17 +252,9 @@ class Serving {
   }
 
   Task<void> serve_in(Hall& hall) {
-    if (hall.datagrams) {
-      auto both = all(hall.connections.run(), hall.datagrams->run());
-      const auto counts = co_await both;
-      add(std::get<0>(*counts));
-      add(std::get<1>(*counts));
-    } else {
-      auto served = hall.connections.run();
-      add(co_await served);
-    }
-  }
-  void add(const ServerCounts& counts) {
+    auto served = hall.connections.run();
+    if (hall.datagrams) served = hall.datagrams->run_beside(std::move(served));
+    const ServerCounts counts = co_await served;
     const std::lock_guard lock(counts_mutex_);
     counts_ += counts;
   }
@@ -275,44 +268,41 @@ class Serving {
       if (*signal == SIGUSR1) {
         for (std::size_t number = 0; number < shards_->count(); ++number) {
           shards_->post(number, [number] {
-            print(stderr, "koine: tasks of shard " + std::to_string(number) + "\n" +
-                              Loop::current().dump());
+            print(stderr, joined({"koine: tasks of shard ", number, "\n", Loop::current().dump()}));
           });
         }
       } else if (!std::exchange(draining, true)) {
-        tell_all([](Hall& hall) { hall.drain(); });
+        tell_all(&Hall::drain);
       } else {
-        tell_all([](Hall& hall) { hall.cut(); });
+        tell_all(&Hall::cut);
       }
     }
   }
 
-  template <class What>
-  void tell(std::size_t number, What what) {
-    shards_->post(number, [this, number, what] {
+  void tell(std::size_t number, Word word) {
+    shards_->post(number, [this, number, word] {
       Seat& there = seats_[number];
       if (there.hall != nullptr) {
-        what(*there.hall);
+        (there.hall->*word)();
       } else if (!there.is_over) {
-        there.told_early.emplace_back(what);
+        there.told_early.push_back(word);
       }
     });
   }
-  template <class What>
-  void tell_others(What what) {
-    for (std::size_t number = 1; number < shards_->count(); ++number) tell(number, what);
+  void tell_others(Word word) {
+    for (std::size_t number = 1; number < shards_->count(); ++number) tell(number, word);
   }
-  template <class What>
-  void tell_all(What what) {
-    for (std::size_t number = 0; number < shards_->count(); ++number) tell(number, what);
+  void tell_all(Word word) {
+    for (std::size_t number = 0; number < shards_->count(); ++number) tell(number, word);
   }
 
-  std::vector<std::string> endpoints_;
+  const std::vector<std::string>& endpoints_;
   std::shared_ptr<const Job> job_;
   os::Shards* shards_ = nullptr;
   std::vector<Seat> seats_;  // by shard, and each shard's own
 
-  // Shard 0's own.
+  // Shard 0's own, but that the others read where to listen once they are told to open.
+  std::vector<Endpoint> real_;
   std::size_t followers_ready_ = 0;
   std::size_t followers_over_ = 0;
   std::optional<Error> follower_error_;
@@ -321,6 +311,12 @@ class Serving {
   std::mutex counts_mutex_;
   ServerCounts counts_;
 };
+
+Result<ServerCounts> serve_with(const std::vector<std::string>& endpoints, Served& served,
+                                ServeOptions& options) {
+  options.shards = std::max<std::size_t>(options.shards, 1);
+  return Serving(endpoints, served, options).run();
+}
 
 }  // namespace
 
@@ -357,20 +353,18 @@ ServerOptions detail::Place::options() const {
 
 Result<ServerCounts> serve_until_told(const std::vector<std::string>& endpoints, Served served,
                                       ServeOptions options) {
-  options.shards = std::max<std::size_t>(options.shards, 1);
-  return Serving(endpoints, std::move(served), std::move(options)).run();
+  return serve_with(endpoints, served, options);
 }
 
 int serve(std::string_view endpoint, Served served, ServeOptions options) {
-  const auto counts =
-      serve_until_told({std::string(endpoint)}, std::move(served), std::move(options));
+  const std::vector<std::string> endpoints(1, std::string(endpoint));
+  const auto counts = serve_with(endpoints, served, options);
   if (!counts) {
-    print(stderr, "koine: " + to_string(counts.error()) + "\n");
+    print(stderr, joined({"koine: ", to_string(counts.error()), "\n"}));
     return EXIT_FAILURE;
   }
   if (counts->cut == 0) return EXIT_SUCCESS;
-  print(stderr,
-        "koine: cut " + std::to_string(counts->cut) + " connections that did not end in time\n");
+  print(stderr, joined({"koine: cut ", counts->cut, " connections that did not end in time\n"}));
   return exit_cut;
 }
 

@@ -1,5 +1,6 @@
 // Serving datagrams: what a Served with a handler for them is linked with.
 #include "koine/app/datagram_server.h"
+#include "koine/async/combine.h"
 #include "koine/serving.h"
 
 namespace koine::detail {
@@ -12,7 +13,12 @@ class Datagrams final : public DatagramService {
       : server_(place.shard.network, std::move(handler), place.options()) {}
 
   Result<Endpoint> listen(const Endpoint& at) override { return server_.listen(at); }
-  Task<ServerCounts> run() override { return server_.run(); }
+  Task<ServerCounts> run_beside(Task<ServerCounts> connections) override {
+    auto both = all(std::move(connections), server_.run());
+    auto counts = co_await both;
+    std::get<0>(*counts) += std::get<1>(*counts);
+    co_return std::get<0>(*counts);
+  }
   void drain() override { server_.drain(); }
   void cut() override { server_.cut(); }
 

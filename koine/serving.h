@@ -38,7 +38,9 @@ class DatagramService {
  public:
   virtual ~DatagramService() = default;
   virtual Result<Endpoint> listen(const Endpoint& at) = 0;
-  virtual Task<ServerCounts> run() = 0;
+
+  /// Runs it and the server of connections beside it: what happened to both.
+  virtual Task<ServerCounts> run_beside(Task<ServerCounts> connections) = 0;
   virtual void drain() = 0;
   virtual void cut() = 0;
 };

@@ -376,10 +376,10 @@ void Server::Body::cut() {
 }
 
 Server::Server(Network& network, Handler handler, ServerOptions options)
-    : body_(std::make_unique<Body>(network, std::move(handler), nullptr, std::move(options))) {}
+    : body_(new Body(network, std::move(handler), nullptr, std::move(options))) {}
 
 Server::Server(Network& network, std::unique_ptr<Workers> workers, ServerOptions options)
-    : body_(std::make_unique<Body>(network, Handler(), std::move(workers), std::move(options))) {}
+    : body_(new Body(network, Handler(), std::move(workers), std::move(options))) {}
 
 Server::~Server() = default;
 

@@ -10,6 +10,7 @@
 
 #include "koine/async/frame_pool.h"
 #include "koine/async/loop.h"
+#include "koine/base/joined.h"
 
 namespace koine {
 namespace {
@@ -22,13 +23,14 @@ constexpr Duration unsent_gap = 1s;
 
 enum class Verdict : std::uint8_t { fine, idle, slow, takes_slowly };
 
-std::string words_of(Verdict verdict, const Limits& limits) {
-  const auto seconds = std::chrono::round<std::chrono::seconds>(limits.idle).count();
-  const std::string time = " for " + std::to_string(seconds) + " s";
-  const auto rate = [](std::uint64_t bytes) { return std::to_string(bytes) + " bytes per second"; };
-  if (verdict == Verdict::idle) return "no byte moved" + time;
-  if (verdict == Verdict::slow) return "fewer than " + rate(limits.bytes_per_second_min) + time;
-  return "the peer took fewer than " + rate(limits.taken_bytes_per_second_min) + time;
+[[gnu::cold]] std::string words_of(Verdict verdict, const Limits& limits) {
+  const auto seconds =
+      static_cast<std::uint64_t>(std::chrono::round<std::chrono::seconds>(limits.idle).count());
+  if (verdict == Verdict::idle) return joined({"no byte moved for ", seconds, " s"});
+  const bool is_slow = verdict == Verdict::slow;
+  return joined({is_slow ? "fewer than " : "the peer took fewer than ",
+                 is_slow ? limits.bytes_per_second_min : limits.taken_bytes_per_second_min,
+                 " bytes per second for ", seconds, " s"});
 }
 
 }  // namespace
@@ -157,7 +159,7 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
   void drop_when_closed() { drop_when_closed_ = true; }
 
   /// Ends it, and says why.
-  void condemn(std::string why) {
+  [[gnu::cold]] void condemn(std::string why) {
     if (account_ == nullptr) account_ = std::make_unique<Account>();
     account_->why = std::move(why);
     release();
@@ -256,7 +258,7 @@ int StreamGuard::tick_shift_for(Duration idle) {
   return std::max(shift_min, static_cast<int>(std::bit_width(ns)) - (Guarded::tick_bits - 1));
 }
 
-StreamGuard::~StreamGuard() {
+[[gnu::cold]] StreamGuard::~StreamGuard() {
   std::vector<Guarded*> left;
   streams_.for_each([&](Guarded& stream) { left.push_back(&stream); });
   for (Guarded* stream : left) stream->release();
@@ -291,7 +293,7 @@ void StreamGuard::sweep_by(Instant when) {
 }
 
 /// Ends the connections that do not move, and finds out when to look again.
-void StreamGuard::run() {
+[[gnu::cold]] void StreamGuard::run() {
   swept_ = loop_.now();
   Instant next = Instant::max();
   std::vector<std::pair<Guarded*, Verdict>> condemned;
@@ -313,13 +315,13 @@ void StreamGuard::run() {
 }
 
 /// Ends those that let the most wait, until what waits fits.
-void StreamGuard::shed_unsent() {
+[[gnu::cold]] void StreamGuard::shed_unsent() {
   struct Waiting {
     std::size_t bytes;
     std::size_t age;  // of equal ones the oldest goes first
     Guarded* stream;
     bool operator<(const Waiting& other) const {
-      return bytes != other.bytes ? bytes > other.bytes : age < other.age;
+      return bytes != other.bytes ? bytes < other.bytes : age > other.age;
     }
   };
   std::vector<Waiting> waiting;
@@ -327,12 +329,14 @@ void StreamGuard::shed_unsent() {
     if (stream.unsent_seen() != 0)
       waiting.push_back({stream.unsent_seen(), waiting.size(), &stream});
   });
-  std::sort(waiting.begin(), waiting.end());
-  for (const Waiting& most : waiting) {
-    if (unsent_bytes_ <= limits_.unsent_bytes) return;
+  std::make_heap(waiting.begin(), waiting.end());
+  while (unsent_bytes_ > limits_.unsent_bytes && !waiting.empty()) {
+    std::pop_heap(waiting.begin(), waiting.end());
+    const Waiting most = waiting.back();
+    waiting.pop_back();
     ++counts_.slow;
     most.stream->condemn(
-        "too much waits to be sent, and most of it here: " + std::to_string(most.bytes) + " bytes");
+        joined({"too much waits to be sent, and most of it here: ", most.bytes, " bytes"}));
   }
 }
 

@@ -13,12 +13,13 @@
 // A scope's children stand below the task that waits in join() for them; while nobody does they
 // stand at the left. Nothing is kept at run time for this but what Awaited, the list of roots and
 // the place of each co_await say anyway.
-#include <set>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "koine/async/loop.h"
+#include "koine/base/joined.h"
 
 namespace koine {
 namespace {
@@ -69,17 +70,16 @@ std::string short_name(std::string name) {
 std::string in_words(const std::source_location& where) {
   std::string_view file = where.file_name();
   if (const auto slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-  return std::string(file) + ":" + std::to_string(where.line());
+  return joined({file, ":", where.line()});
 }
 
 /// What a link of the chain says about itself; empty if it has nothing to say.
 std::string in_words(const Awaited& link) {
   if (const std::source_location where = link.where(); where.line() != 0)
-    return "in " + short_name(where.function_name()) + " at " + in_words(where);
+    return joined({"in ", short_name(where.function_name()), " at ", in_words(where)});
   const Activity activity = link.activity();
   if (*activity.operation == '\0') return {};
-  return std::string("waits: ") + activity.operation +
-         (activity.peer.empty() ? std::string() : " " + activity.peer);
+  return joined({"waits: ", activity.operation, activity.peer.empty() ? "" : " ", activity.peer});
 }
 
 /// What a link waits for.
@@ -98,7 +98,7 @@ class Tree {
   explicit Tree(const List<Root, InDump>& roots) {
     roots.for_each([&](const Root& root) { find_joined(root.awaited()); });
     roots.for_each([&](const Root& root) {
-      if (!joined_.contains(&root)) print(root, 0);
+      if (!std::ranges::binary_search(joined_, &root)) print(root, 0);
     });
     roots.for_each([&](const Root& root) { print(root, 0); });  // those that wait in a circle
   }
@@ -106,10 +106,18 @@ class Tree {
   std::string text;
 
  private:
+  /// False if it is there already.
+  static bool insert(std::vector<const Root*>& sorted, const Root* task) {
+    const auto place = std::ranges::lower_bound(sorted, task);
+    if (place != sorted.end() && *place == task) return false;
+    sorted.insert(place, task);
+    return true;
+  }
+
   void find_joined(const Awaited* link) {
     while (link != nullptr) {
       const Inner inner(*link);
-      joined_.insert(inner.tasks.begin(), inner.tasks.end());
+      for (const Root* task : inner.tasks) insert(joined_, task);
       if (inner.links.size() > 1) {
         for (const Awaited* branch : inner.links) find_joined(branch);
         return;
@@ -119,34 +127,36 @@ class Tree {
   }
 
   void print(const Root& root, std::size_t indent) {
-    if (!printed_.insert(&root).second) return;
-    text.append(indent, ' ').append("task ").append(std::to_string(printed_.size()));
-    if (const auto where = root.spawned_at(); where.line() != 0)
-      text.append(", spawned at ").append(in_words(where));
-    text += '\n';
+    if (!insert(printed_, &root)) return;
     const std::string margin(indent + 2, ' ');
+    const auto where = root.spawned_at();
+    const bool is_known = where.line() != 0;
+    text += joined({std::string_view(margin).substr(2), "task ", printed_.size(),
+                    is_known ? ", spawned at " : "", is_known ? in_words(where) : "", "\n"});
     print(root.awaited(), margin, margin);
   }
 
   /// The chain from `link` on; its first line begins with `first`, the others with `margin`.
-  void print(const Awaited* link, std::string first, const std::string& margin) {
+  void print(const Awaited* link, std::string_view first, std::string_view margin) {
     while (link != nullptr) {
       if (const std::string line = in_words(*link); !line.empty()) {
-        text.append(first).append(line) += '\n';
+        text += joined({first, line, "\n"});
         first = margin;
       }
       const Inner inner(*link);
       for (const Root* task : inner.tasks) print(*task, margin.size() + 2);
       if (inner.links.size() > 1) {
-        for (const Awaited* branch : inner.links) print(branch, margin + "- ", margin + "  ");
+        for (const Awaited* branch : inner.links)
+          print(branch, joined({margin, "- "}), joined({margin, "  "}));
         return;
       }
       link = inner.links.empty() ? nullptr : inner.links.front();
     }
   }
 
-  std::set<const Root*> joined_;  // asked for, never iterated: an address is no order
-  std::set<const Root*> printed_;
+  // Sorted, asked for, never gone through: an address is no order.
+  std::vector<const Root*> joined_;
+  std::vector<const Root*> printed_;
 };
 
 }  // namespace

@@ -164,6 +164,11 @@ concept FallibleOperation = Operation<Op> && is_result<AnswerOf<Op>> && requires
 
 namespace detail {
 
+// The assertions of templates: each by itself would carry the names of all its types into every
+// program.
+inline void assert_waiting(bool it_waits) { assert(it_waits); }
+inline void assert_over(bool it_is_over) { assert(it_is_over); }
+
 struct Nothing {};
 
 /// How something ended: a value, an error or what was thrown; `Before` in the same memory as long
@@ -178,11 +183,11 @@ class Outcome {
 
   bool is_open() const { return held_ == Held::before; }
   Before& before() {
-    assert(is_open());
+    assert_waiting(is_open());
     return before_;
   }
   const Before& before() const {
-    assert(is_open());
+    assert_waiting(is_open());
     return before_;
   }
 
@@ -212,12 +217,12 @@ class Outcome {
   const Thrown& thrown() const { return thrown_; }
   Error* error() { return held_ == Held::error ? &error_ : nullptr; }
   std::add_rvalue_reference_t<T> value() {
-    assert(held_ == Held::value && "it is not over");
+    assert_over(held_ == Held::value);
     if constexpr (!std::is_void_v<T>) return std::move(value_);
   }
   Result<T> result() {
     if (held_ == Held::error) return std::unexpected(std::move(error_));
-    assert(held_ == Held::value && "it is not over");
+    assert_over(held_ == Held::value);
     if constexpr (std::is_void_v<T>) {
       return {};
     } else {

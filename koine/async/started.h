@@ -1,7 +1,6 @@
 // Started: an operation that is run from outside, by a main function, a test or a world.
 #pragma once
 
-#include <cassert>
 #include <optional>
 #include <source_location>
 
@@ -29,7 +28,7 @@ class Started final : public Root {
 
   /// The answer, once done.
   AnswerOf<Op> take() {
-    assert(done_);
+    detail::assert_over(done_);
     const Loop::Entered entered(loop_);
     return op_->take();
   }

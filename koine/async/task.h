@@ -23,6 +23,9 @@ namespace koine {
 
 namespace detail {
 
+/// A task is awaited once.
+inline void assert_not_awaited(bool it_has_a_frame) { assert(it_has_a_frame); }
+
 // What is awaited stays where it is. g++ 12 copies an awaiter that await_transform() returns by
 // reference; there it is lent through one that may be copied.
 #ifdef __clang__
@@ -87,7 +90,7 @@ class [[nodiscard]] Task : public CoAwait<Task<T>> {
   // As an operation (see operation.h); users just co_await.
   bool ready() const noexcept { return false; }
   std::coroutine_handle<> start(Completion completion) noexcept {
-    assert(frame_ && "a task is awaited once");
+    detail::assert_not_awaited(static_cast<bool>(frame_));
     frame_.promise().completes(completion);
     return frame_;
   }
@@ -141,11 +144,46 @@ struct ValueOfTask<Result<V>> {
   using Type = V;
 };
 
-/// The part of a promise that holds what the coroutine waits for; then the answer, until it is
-/// taken, or what was thrown instead.
-template <class T>
-class Holds : public PromiseBase {
+/// What a coroutine waits for, and where.
+struct Waiting {
+  const Awaited* awaited = nullptr;
+  std::source_location where;
+};
+
+/// How a coroutine answers. It is no part of a class with virtual functions: the name of one for
+/// each T would be in every program.
+template <class Promise, class T>
+class Returns {
  public:
+  template <class U = T>
+    requires std::constructible_from<T, U&&>
+  void return_value(U&& answer) {
+    auto& outcome = static_cast<Promise&>(*this).outcome_;
+    if constexpr (is_result<T>) {
+      outcome.put(T(std::forward<U>(answer)));
+    } else {
+      outcome.put_value(std::forward<U>(answer));
+    }
+  }
+};
+template <class Promise>
+class Returns<Promise, void> {
+ public:
+  void return_void() noexcept { static_cast<Promise&>(*this).outcome_.put_value(); }
+};
+
+}  // namespace detail
+
+/// Holds what the coroutine waits for; then the answer, until it is taken, or what was thrown
+/// instead.
+template <class T>
+class Task<T>::Promise final : public PromiseBase,
+                               public detail::Returns<typename Task<T>::Promise, T> {
+ public:
+  Task get_return_object() { return Task(std::coroutine_handle<Promise>::from_promise(*this)); }
+  detail::FinalAwait final_suspend() const noexcept { return {}; }
+  void unhandled_exception() noexcept { outcome_.put_thrown(std::current_exception()); }
+
   /// Notes the place of each co_await; it costs a store, and a stuck program can tell where it is.
   template <class Awaitable>
   detail::Lent<Awaitable> await_transform(
@@ -176,45 +214,13 @@ class Holds : public PromiseBase {
   {
     return outcome_.error();
   }
-  void unhandled_exception() noexcept { outcome_.put_thrown(std::current_exception()); }
   bool threw() const noexcept { return outcome_.has_thrown(); }
 
- protected:
-  ~Holds() = default;
+ private:
+  friend class detail::Returns<Promise, T>;
 
-  struct Waiting {
-    const Awaited* awaited = nullptr;
-    std::source_location where;
-  };
-  Outcome<typename ValueOfTask<T>::Type, Waiting, std::exception_ptr> outcome_;
-};
-
-template <class T>
-class Returns : public Holds<T> {
- public:
-  template <class U = T>
-    requires std::constructible_from<T, U&&>
-  void return_value(U&& answer) {
-    if constexpr (is_result<T>) {
-      this->outcome_.put(T(std::forward<U>(answer)));
-    } else {
-      this->outcome_.put_value(std::forward<U>(answer));
-    }
-  }
-};
-template <>
-class Returns<void> : public Holds<void> {
- public:
-  void return_void() noexcept { outcome_.put_value(); }
-};
-
-}  // namespace detail
-
-template <class T>
-class Task<T>::Promise final : public detail::Returns<T> {
- public:
-  Task get_return_object() { return Task(std::coroutine_handle<Promise>::from_promise(*this)); }
-  detail::FinalAwait final_suspend() const noexcept { return {}; }
+  detail::Outcome<typename detail::ValueOfTask<T>::Type, detail::Waiting, std::exception_ptr>
+      outcome_;
 };
 
 /// `co_await attempt(op)`: the value of `op`, or leave this coroutine with its error.

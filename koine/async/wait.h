@@ -2,7 +2,6 @@
 // trying again may help.
 #pragma once
 
-#include <cassert>
 #include <utility>
 
 #include "koine/async/loop.h"
@@ -57,42 +56,54 @@ class Trying : public Runnable, public CoAwait<Op> {
   std::add_rvalue_reference_t<T> value() { return outcome_.value(); }
   const Awaited* awaited() const noexcept { return this; }
 
-  void run() final {
-    const Completion completion = outcome_.before();
-    if (once()) {
-      completion().resume();
-    } else {
-      wait();
-    }
-  }
+  void run() final;
 
  protected:
   Trying() = default;
   /// Only what was not yet asked whether it is ready may move.
   Trying(Trying&& other) noexcept : Runnable(std::move(other)), CoAwait<Op>(other) {
-    assert(!other.starved_ && other.outcome_.is_open() && !other.listed());
+    detail::assert_waiting(!other.starved_ && other.outcome_.is_open() && !other.listed());
   }
   ~Trying() = default;
 
  private:
-  [[gnu::noinline]] bool once() {
-    Result<T> answer = self().attempt_once();
-    if (!answer && answer.error() == Fault::would_block) return false;
-    outcome_.put(std::move(answer));
-    return true;
-  }
-  void wait() {
-    if (starved_) {
-      starved_ = false;
-      Loop::current().schedule(*this);
-    } else {
-      self().park();
-    }
-  }
+  [[gnu::noinline]] bool once();
+  void wait();
   Op& self() { return static_cast<Op&>(*this); }
 
   [[no_unique_address]] detail::Outcome<T, Completion> outcome_;  // before: who continues
   bool starved_ = false;
 };
+
+// Not in the class, where they would be inline: of what the library waits for itself, the library
+// has them (`extern template`), and no program compiles them again.
+
+template <class Op, class T>
+void Trying<Op, T>::run() {
+  const Completion completion = outcome_.before();
+  if (once()) {
+    completion().resume();
+  } else {
+    wait();
+  }
+}
+
+template <class Op, class T>
+bool Trying<Op, T>::once() {
+  Result<T> answer = self().attempt_once();
+  if (!answer && answer.error() == Fault::would_block) return false;
+  outcome_.put(std::move(answer));
+  return true;
+}
+
+template <class Op, class T>
+void Trying<Op, T>::wait() {
+  if (starved_) {
+    starved_ = false;
+    Loop::current().schedule(*this);
+  } else {
+    self().park();
+  }
+}
 
 }  // namespace koine

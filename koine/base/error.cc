@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "koine/base/joined.h"
+
 namespace koine {
 
 struct Error::Words {
@@ -87,8 +89,8 @@ std::string_view Error::note() const {
 }
 Duration Error::elapsed() const { return words_ == nullptr ? Duration() : words_->elapsed; }
 
-Error Error::with_note(std::string note) && {
-  words().note = std::move(note);
+Error Error::with_note(std::string_view note) && {
+  words().note = note;
   return std::move(*this);
 }
 
@@ -140,7 +142,7 @@ std::string to_string(const Error& error) {
     line += ": ";
     line += error.note();
   }
-  if (error.elapsed() != Duration()) line += " (after " + in_words(error.elapsed()) + ")";
+  if (error.elapsed() != Duration()) line += joined({" (after ", in_words(error.elapsed()), ")"});
   return line;
 }
 

@@ -72,7 +72,7 @@ class [[nodiscard]] Error {
   /// How long the operation had taken; zero if nobody measured.
   Duration elapsed() const;
 
-  Error with_note(std::string note) &&;
+  Error with_note(std::string_view note) &&;
   Error with_elapsed(Duration elapsed) &&;
 
   /// Fills in what an inner layer could not know; what is already said stays.

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 
+// A weak name: it is there if the kernel's sockets are, and is never looked for. See
+// docs/decisions/0010-parts-are-linked-by-who-names-them.md.
+namespace koine::os {
+[[gnu::weak]] extern const TrackMaker track_maker;
+}
+
 namespace koine::journey {
 
-Recorder::Recorder(RecorderOptions options) : options_(options) {
+Recorder::Recorder(RecorderOptions options) : options_(options), kernel_tracks_(&os::track_maker) {
   options_.every = std::max(options_.every, 1U);
   options_.budget = std::clamp(options_.budget, 1U, RecorderOptions::budget_max);
 }

@@ -15,6 +15,10 @@
 #include "koine/journey/clock_offset.h"
 #include "koine/journey/verdict.h"
 
+namespace koine::os {
+struct TrackMaker;
+}
+
 namespace koine::journey {
 
 struct RecorderOptions {
@@ -53,6 +57,10 @@ class Recorder {
 
   const RecorderOptions& options() const { return options_; }
 
+  /// How messages are followed on the kernel's sockets (koine/os/track.h); null in a program
+  /// without them.
+  const os::TrackMaker* kernel_tracks() const { return kernel_tracks_; }
+
   /// True for the messages to be followed.
   bool samples() { return messages_++ % options_.every == 0; }
 
@@ -83,6 +91,7 @@ class Recorder {
   };
 
   RecorderOptions options_;
+  const os::TrackMaker* kernel_tracks_;
   std::uint64_t messages_ = 0;
   std::uint64_t journeys_ = 0;
   std::uint64_t discarded_ = 0;

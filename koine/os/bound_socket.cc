@@ -5,9 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdlib>
+#include <optional>
 
+#include "koine/base/joined.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/sockaddr.h"
 #include "koine/os/system.h"
@@ -30,30 +31,34 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+/// A decimal number that fits an int.
+std::optional<int> number_in(std::string_view text) {
+  int number = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || __builtin_mul_overflow(number, 10, &number) ||
+        __builtin_add_overflow(number, c - '0', &number))
+      return std::nullopt;
+  }
+  if (text.empty()) return std::nullopt;
+  return number;
 }
 
 /// The descriptor that `systemd://NAME` means.
 Result<int> systemd_descriptor(const Endpoint& at) {
-  const auto missing = [&](std::string note) {
-    return std::unexpected(
-        Error(Fault::not_found, "listen", to_string(at)).with_note(std::move(note)));
+  const auto missing = [&](std::string_view note) {
+    return std::unexpected(Error(Fault::not_found, "listen", to_string(at)).with_note(note));
   };
-  long pid = 0;
-  int count = 0;
-  if (!parse_number(environment("LISTEN_PID"), pid) || pid != ::getpid())
+  if (number_in(environment("LISTEN_PID")) != ::getpid())
     return missing("no sockets were passed to this process (LISTEN_PID)");
-  if (!parse_number(environment("LISTEN_FDS"), count) || count <= 0)
-    return missing("no sockets were passed to this process (LISTEN_FDS)");
+  const int count = number_in(environment("LISTEN_FDS")).value_or(0);
+  if (count <= 0) return missing("no sockets were passed to this process (LISTEN_FDS)");
 
   const std::string_view name = at.systemd_name();
   if (name.empty()) return listen_fds_start;
-  if (int index = 0; parse_number(name, index)) {
-    if (index < count) return listen_fds_start + index;
-    return missing("only " + std::to_string(count) + " sockets were passed to this process");
+  if (const auto index = number_in(name)) {
+    if (*index < count) return listen_fds_start + *index;
+    return missing(
+        joined({"only ", static_cast<unsigned>(count), " sockets were passed to this process"}));
   }
   const std::string names = environment("LISTEN_FDNAMES");
   std::string_view rest = names;
@@ -63,8 +68,8 @@ Result<int> systemd_descriptor(const Endpoint& at) {
     if (colon == rest.npos) break;
     rest.remove_prefix(colon + 1);
   }
-  return missing("no socket of that name was passed to this process; LISTEN_FDNAMES is \"" + names +
-                 "\"");
+  return missing(joined(
+      {"no socket of that name was passed to this process; LISTEN_FDNAMES is \"", names, "\""}));
 }
 
 Result<BoundSocket> inherited_socket(const Endpoint& at, int type) {

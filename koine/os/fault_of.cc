@@ -42,6 +42,10 @@ Fault fault_of(int error) {
   }
 }
 
+std::string name_of(const Address& address, Transport transport) {
+  return to_string(Endpoint::of(address, transport));
+}
+
 Instant monotonic_now() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);

@@ -46,7 +46,7 @@ class IoUring final : public Multiplexer {
   }
 
   /// 0 or an errno. Newer flags first: tasks' work is done when we wait, not by interrupting us.
-  int set_up() {
+  [[gnu::cold]] int set_up() {
     if (const int error = injected(Call::ring_setup); error != 0) return error;
     int result = -EINVAL;
     for (const unsigned flags :
@@ -202,7 +202,7 @@ class SelfTest final : public Newsroom {
 };
 
 /// Some sandboxes let a ring be set up and refuse what goes through it: try it.
-bool works(IoUring& ring) {
+[[gnu::cold]] bool works(IoUring& ring) {
   const Fd event(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return true;  // no descriptors left; that says nothing about the ring
   Watcher watcher;
@@ -216,7 +216,7 @@ bool works(IoUring& ring) {
 
 }  // namespace
 
-std::unique_ptr<Multiplexer> make_io_uring(Error& why_not) {
+[[gnu::cold]] std::unique_ptr<Multiplexer> make_io_uring(Error& why_not) {
   auto ring = std::make_unique<IoUring>();
   if (const int error = ring->set_up(); error != 0) {
     why_not = Error(fault_of(error), "io_uring_setup", {}, error);

@@ -58,14 +58,12 @@ class Watch {
   bool watching_ = false;
 };
 
-}  // namespace
-
-Io<std::unique_ptr<Stream>> Network::connect(Address peer, Transport transport) {
+Io<std::unique_ptr<Stream>> connect(Reactor& reactor, Address peer, Transport transport) {
   if (transport != Transport::tcp && transport != Transport::unix_stream) {
     co_return std::unexpected(Error(Fault::unsupported, "connect", to_string(peer))
                                   .with_note("only TCP and Unix stream sockets connect"));
   }
-  const std::string name = to_string(Endpoint::of(peer, transport));
+  const std::string name = name_of(peer, transport);
   const auto target = co_await attempt(to_sockaddr(peer));
   Fd fd(sys::socket(family_of(peer), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) co_return std::unexpected(system_error("connect", name, errno));
@@ -82,19 +80,30 @@ Io<std::unique_ptr<Stream>> Network::connect(Address peer, Transport transport) 
       continue;
     }
     if (errno != EINPROGRESS) co_return std::unexpected(system_error("connect", name, errno));
-    const Instant begun = reactor_.loop().now();
-    Watch watch(reactor_, fd.get());
+    const Instant begun = reactor.loop().now();
+    Watch watch(reactor, fd.get());
     co_await attempt(watch.begin());
     // A level-triggered multiplexer presumes writability; here it is what we wait for.
     watch.watcher.filled();
     auto connected = co_await Connected(watch.watcher, name);
     if (!connected) {
       co_return std::unexpected(
-          std::move(connected.error()).with_elapsed(reactor_.loop().now() - begun));
+          std::move(connected.error()).with_elapsed(reactor.loop().now() - begun));
     }
     break;
   }
-  co_return SocketStream::make(reactor_, std::move(fd), transport, std::move(peer));
+  co_return SocketStream::make(reactor, std::move(fd), transport, std::move(peer));
+}
+
+}  // namespace
+
+// Here, so that they are part of each program that has a network.
+const Connector connector{&connect};
+const DatagramMaker datagram_maker{&SocketDatagram::make};
+
+Io<std::unique_ptr<Stream>> Network::connect_stream(Address peer, Transport transport,
+                                                    const Connector* kernel) {
+  return kernel->connect(reactor_, std::move(peer), transport);
 }
 
 Result<std::unique_ptr<Listener>> Network::listen(const Endpoint& at,
@@ -104,10 +113,12 @@ Result<std::unique_ptr<Listener>> Network::listen(const Endpoint& at,
   return SocketListener::make(reactor_, std::move(*bound), options.backlog);
 }
 
-Result<std::unique_ptr<Datagram>> Network::bind(const Endpoint& at, const ListenOptions& options) {
+Result<std::unique_ptr<Datagram>> Network::bind_datagram(const Endpoint& at,
+                                                         const ListenOptions& options,
+                                                         const DatagramMaker* kernel) {
   auto bound = bind_socket(at, SOCK_DGRAM, options);
   if (!bound) return std::unexpected(std::move(bound.error()));
-  return SocketDatagram::make(reactor_, std::move(*bound));
+  return kernel->make(reactor_, std::move(*bound));
 }
 
 Io<std::vector<IpAddress>> Network::resolve(std::string name) {

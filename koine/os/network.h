@@ -10,23 +10,39 @@
 
 namespace koine::os {
 
+struct BoundSocket;
+
+// Nobody names these but koine::Network::connect() and bind(), which hand them to the network.
+
+struct Connector {
+  Io<std::unique_ptr<Stream>> (*connect)(Reactor& reactor, Address peer, Transport transport);
+};
+extern const Connector connector;
+
+struct DatagramMaker {
+  Result<std::unique_ptr<Datagram>> (*make)(Reactor& reactor, BoundSocket socket);
+};
+extern const DatagramMaker datagram_maker;
+
 class Network final : public koine::Network {
  public:
   /// `reactor` outlives it, and everything that it makes.
   explicit Network(Reactor& reactor, ResolverOptions resolver = {})
       : reactor_(reactor), resolver_(std::move(resolver)) {}
 
-  Io<std::unique_ptr<Stream>> connect(Address peer, Transport transport) override;
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at,
                                            const ListenOptions& options = {}) override;
-  Result<std::unique_ptr<Datagram>> bind(const Endpoint& at,
-                                         const ListenOptions& options = {}) override;
   Io<std::vector<IpAddress>> resolve(std::string name) override;
   Loop& loop() override { return reactor_.loop(); }
 
   Reactor& reactor() { return reactor_; }
 
  private:
+  Io<std::unique_ptr<Stream>> connect_stream(Address peer, Transport transport,
+                                             const Connector* kernel) override;
+  Result<std::unique_ptr<Datagram>> bind_datagram(const Endpoint& at, const ListenOptions& options,
+                                                  const DatagramMaker* kernel) override;
+
   Reactor& reactor_;
   ResolverOptions resolver_;
 };

@@ -32,8 +32,8 @@ std::uint64_t entropy() {
 
 }  // namespace
 
-Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options,
-                                               std::shared_ptr<Mailbox> mailbox) {
+[[gnu::cold]] Result<std::unique_ptr<Reactor>> Reactor::make(const ReactorOptions& options,
+                                                             std::shared_ptr<Mailbox> mailbox) {
   auto multiplexer = make_multiplexer(options.multiplexer);
   if (!multiplexer) return std::unexpected(std::move(multiplexer.error()));
   if (mailbox == nullptr) {
@@ -60,7 +60,7 @@ Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, std::shared_ptr<Mailb
       busy_poll_(busy_poll),
       loop_(monotonic_now(), entropy()) {}
 
-Reactor::~Reactor() {
+[[gnu::cold]] Reactor::~Reactor() {
   {
     const Loop::Entered entered(loop_);  // what is destroyed may wake somebody
     mailbox_->close();

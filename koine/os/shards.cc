@@ -1,7 +1,7 @@
 #include "koine/os/shards.h"
 
 #include <atomic>
-#include <latch>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -32,6 +32,33 @@ class FirstError {
   std::optional<Error> error_;
 };
 
+/// Where threads wait for each other. (A std::latch would do, and bring a table of who waits for
+/// which address into every program.)
+class Meeting {
+ public:
+  explicit Meeting(std::size_t expected) : missing_(expected) {}
+
+  /// Returns when all have come, but for those of whom it is known that they will not.
+  void come() {
+    std::unique_lock lock(mutex_);
+    one_less();
+    while (missing_ != 0) all_are_here_.wait(lock);
+  }
+  void one_will_not_come() {
+    const std::lock_guard lock(mutex_);
+    one_less();
+  }
+
+ private:
+  void one_less() {
+    if (--missing_ == 0) all_are_here_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable all_are_here_;
+  std::size_t missing_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Shards>> Shards::make(std::size_t count, const ReactorOptions& options) {
@@ -52,7 +79,7 @@ Result<void> Shards::run(Function<Io<void>(Shard&)> story) {
   // Either all begin or none: each may count on the others to hear what it posts. An error that
   // comes of beginning is no reason for others not to begin.
   std::atomic<bool> all_can_begin = true;
-  std::latch all_are_made(static_cast<std::ptrdiff_t>(mailboxes_.size()));
+  Meeting meeting(mailboxes_.size());
   const auto run_one = [&](std::size_t number) {
     // It belongs to the thread that makes it: io_uring insists.
     auto reactor = Reactor::make(options_, mailboxes_[number]);
@@ -60,7 +87,7 @@ Result<void> Shards::run(Function<Io<void>(Shard&)> story) {
       first.note(number, std::move(reactor.error()));
       all_can_begin = false;
     }
-    all_are_made.arrive_and_wait();
+    meeting.come();
     if (!all_can_begin) return mailboxes_[number]->close();
     Network network(**reactor);
     Shard shard{.number = number, .reactor = **reactor, .network = network};
@@ -76,7 +103,7 @@ Result<void> Shards::run(Function<Io<void>(Shard&)> story) {
       first.note(number, Error(Fault::exhausted, "start a thread", {}, failed.code().value()));
       all_can_begin = false;
       mailboxes_[number]->close();
-      all_are_made.count_down();
+      meeting.one_will_not_come();
     }
   }
   run_one(0);

@@ -353,7 +353,7 @@ Result<Track*> SocketDatagram::attach(journey::Recorder& recorder) {
   connection.client = name();
   const Address peer = peer_address(socket_.fd.get());
   if (peer.kind() != Address::Kind::none)
-    connection.server = to_string(Endpoint::of(peer, socket_.endpoint.transport()));
+    connection.server = name_of(peer, socket_.endpoint.transport());
   return track_.get();
 }
 

@@ -430,16 +430,23 @@ Result<void> SocketStream::finish() {
   return {};
 }
 
-Result<void> SocketStream::attach(journey::Recorder* recorder) {
+// Here and not beside Track, so that it is part of each program that has sockets.
+const TrackMaker track_maker{[](Reactor& reactor, journey::Recorder& recorder, int fd,
+                                Transport transport, const Stream* stream) {
+  return std::make_unique<Track>(reactor, recorder, fd, transport, stream);
+}};
+
+[[gnu::cold]] Result<void> SocketStream::attach(journey::Recorder* recorder) {
   detach();
   if (recorder == nullptr) return {};
   if (!is_open()) return failed("follow");
-  track_ = std::make_unique<Track>(reactor_, *recorder, watcher_.fd, Transport(transport_), this);
+  track_ = recorder->kernel_tracks()->make(reactor_, *recorder, watcher_.fd, Transport(transport_),
+                                           this);
   // Only then is there an error queue: a Unix socket gives what has arrived instead.
   if (track_->timestamping().sending) watcher_.error_queue = track_.get();
   journey::Connection& connection = track_->connection();
   if (const Address here = local(); here.kind() != Address::Kind::none)
-    connection.client = to_string(Endpoint::of(here, transport_));
+    connection.client = name_of(here, transport_);
   connection.server = name();
   return {};
 }
@@ -473,15 +480,15 @@ Fd SocketStream::release() {
 
 Address SocketStream::local() const { return is_open() ? local_address(watcher_.fd) : Address(); }
 
-std::string SocketStream::name() const {
+[[gnu::cold]] std::string SocketStream::name() const {
   const Address peer = peer_.get();
   if (peer.kind() == Address::Kind::none) {
     // A client of a Unix socket has no name; where it came to is the next best.
     const Address here = local();
-    if (here.is_unix()) return to_string(Endpoint::of(here, transport_));
+    if (here.is_unix()) return name_of(here, transport_);
     return std::string(to_string(transport_)) + ":" + to_string(peer);
   }
-  return to_string(Endpoint::of(peer, transport_));
+  return name_of(peer, transport_);
 }
 
 }  // namespace koine::os

@@ -34,7 +34,9 @@ struct OfThread {
   static std::shared_ptr<const OfThread> get();
 };
 
-class Track final : public journey::Track, public ErrorQueue, private Timer {
+/// What sockets call is virtual, so that a socket does not name the code of its track: see
+/// TrackMaker.
+class Track : public journey::Track, public ErrorQueue, private Timer {
  public:
   /// A message that has waited for its reports so long waits no more.
   static constexpr Duration patience = 2s;
@@ -47,7 +49,7 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
         const Stream* stream);
   Track(const Track&) = delete;
   Track& operator=(const Track&) = delete;
-  ~Track();
+  virtual ~Track();
 
   // For who knows what a message is.
 
@@ -81,25 +83,25 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   // For the socket.
 
   /// How many of `bytes` may go with the next call, so that it ends where a marked message does.
-  std::size_t cut(std::size_t bytes) const;
+  virtual std::size_t cut(std::size_t bytes) const;
   /// True if a message is marked that is not yet sent.
   bool marked() const { return !marks_.empty(); }
   /// Makes that call ask for stamps if it ends a message.
-  bool ask(msghdr& message, ControlBuffer& room, std::size_t bytes);
+  virtual bool ask(msghdr& message, ControlBuffer& room, std::size_t bytes);
   /// It has taken so many; of a datagram socket, one datagram.
-  void sent(std::size_t bytes, bool asked);
+  virtual void sent(std::size_t bytes, bool asked);
   /// A datagram was not sent, with an errno: true if it may be now, asked for in another way.
-  bool refused(int error, bool asked);
+  virtual bool refused(int error, bool asked);
 
-  void give_room(msghdr& message, ControlBuffer& room) const;
+  virtual void give_room(msghdr& message, ControlBuffer& room) const;
   /// The program asks, and there is nothing yet.
-  void asks();
+  virtual void asks();
   /// Since when it has asked, now that it is about to read: CLOCK_REALTIME.
-  std::int64_t asking_since() const;
+  virtual std::int64_t asking_since() const;
   /// A read has given this; `is_full` if it had room for no more.
-  void arrived(const msghdr& message, std::int64_t asking_since_ns, bool is_full = false);
+  virtual void arrived(const msghdr& message, std::int64_t asking_since_ns, bool is_full = false);
   /// The same by the kernel's stamp, for each datagram of those that came together.
-  void arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_since_ns);
+  virtual void arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_since_ns);
 
   // ErrorQueue.
   unsigned drain() override;
@@ -168,6 +170,14 @@ class Track final : public journey::Track, public ErrorQueue, private Timer {
   std::weak_ptr<journey::Journey> last_received_;
   Way last_way_{};
 };
+
+/// Makes the tracks of sockets. Nobody names it but the constructor of a recorder, which hands it
+/// to the sockets it is attached to: a program without recorders is linked without tracks.
+struct TrackMaker {
+  std::unique_ptr<Track> (*make)(Reactor& reactor, journey::Recorder& recorder, int fd,
+                                 Transport transport, const Stream* stream);
+};
+extern const TrackMaker track_maker;
 
 /// Waits until the kernel has said all it will about the messages that were sent.
 class [[nodiscard]] Settled final : public Trying<Settled, void> {

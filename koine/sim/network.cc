@@ -33,7 +33,8 @@ Result<stack::IpPort> place_of(const Endpoint& at, Transport transport) {
 
 }  // namespace
 
-Io<std::unique_ptr<Stream>> HostNetwork::connect(Address peer, Transport transport) {
+Io<std::unique_ptr<Stream>> HostNetwork::connect_stream(Address peer, Transport transport,
+                                                        const os::Connector*) {
   const auto target = ip_port_of(peer);
   if (transport != Transport::tcp || !target) {
     co_return std::unexpected(Error(Fault::unsupported, "connect", to_string(peer))
@@ -71,7 +72,9 @@ Result<std::unique_ptr<Listener>> HostNetwork::listen(const Endpoint& at,
   return std::make_unique<SimListener>(loop(), at.with_port(place->port), std::move(port));
 }
 
-Result<std::unique_ptr<Datagram>> HostNetwork::bind(const Endpoint& at, const ListenOptions&) {
+Result<std::unique_ptr<Datagram>> HostNetwork::bind_datagram(const Endpoint& at,
+                                                             const ListenOptions&,
+                                                             const os::DatagramMaker*) {
   const auto place = place_of(at, Transport::udp);
   if (!place) return std::unexpected(place.error());
   if (!host_.is_up()) return fail(Fault::closed, "listen", to_string(at));

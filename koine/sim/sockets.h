@@ -200,14 +200,17 @@ class HostNetwork final : public Network {
  public:
   explicit HostNetwork(Host& host) : host_(host) {}
 
-  Io<std::unique_ptr<Stream>> connect(Address peer, Transport transport) override;
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at,
                                            const ListenOptions& options) override;
-  Result<std::unique_ptr<Datagram>> bind(const Endpoint& at, const ListenOptions& options) override;
   Io<std::vector<IpAddress>> resolve(std::string name) override;
   Loop& loop() override { return host_.loop(); }
 
  private:
+  Io<std::unique_ptr<Stream>> connect_stream(Address peer, Transport transport,
+                                             const os::Connector* kernel) override;
+  Result<std::unique_ptr<Datagram>> bind_datagram(const Endpoint& at, const ListenOptions& options,
+                                                  const os::DatagramMaker* kernel) override;
+
   Host& host_;
   std::map<stack::IpPort, std::weak_ptr<ListeningPort>> shared_;
 };

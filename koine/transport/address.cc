@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "koine/base/bytes.h"
+#include "koine/base/joined.h"
 #include "koine/transport/characters.h"
 
 namespace koine {
@@ -23,8 +24,8 @@ Parsed<std::array<std::uint8_t, 4>> read_v4(std::string_view text, std::size_t b
       if (at >= text.size())
         return mistaken(base + at, "an IPv4 address has four numbers, as in 192.0.2.1");
       if (text[at] != '.')
-        return mistaken(base + at,
-                        "expected a digit or a dot of an IPv4 address, " + found_at(text, at));
+        return mistaken(base + at, joined({"expected a digit or a dot of an IPv4 address, ",
+                                           found_at(text, at)}));
       ++at;
     }
     const std::size_t start = at;
@@ -38,16 +39,17 @@ Parsed<std::array<std::uint8_t, 4>> read_v4(std::string_view text, std::size_t b
       }
     }
     if (at == start)
-      return mistaken(base + at, "expected a number of an IPv4 address, " + found_at(text, at));
+      return mistaken(base + at,
+                      joined({"expected a number of an IPv4 address, ", found_at(text, at)}));
     if (text[start] == '0' && at - start > 1)
       return mistaken(base + start,
                       "a number of an IPv4 address has no leading zero: it could be octal");
     numbers[i] = static_cast<std::uint8_t>(value);
   }
   if (at < text.size())
-    return mistaken(base + at, text[at] == '.'
-                                   ? "an IPv4 address has only four numbers"
-                                   : "expected the end of the IPv4 address, " + found_at(text, at));
+    return mistaken(base + at, text[at] == '.' ? "an IPv4 address has only four numbers"
+                                               : joined({"expected the end of the IPv4 address, ",
+                                                         found_at(text, at)}));
   return numbers;
 }
 
@@ -85,12 +87,13 @@ Parsed<IpAddress> read_v6(std::string_view text) {
       break;
     }
     if (at == start)
-      return mistaken(at, "expected a hexadecimal group of an IPv6 address, " + found_at(text, at));
+      return mistaken(
+          at, joined({"expected a hexadecimal group of an IPv6 address, ", found_at(text, at)}));
     groups[count++] = static_cast<std::uint16_t>(value);
     if (at == text.size()) break;
     if (text[at] != ':')
-      return mistaken(
-          at, "expected a colon or a hexadecimal digit of an IPv6 address, " + found_at(text, at));
+      return mistaken(at, joined({"expected a colon or a hexadecimal digit of an IPv6 address, ",
+                                  found_at(text, at)}));
     ++at;
     if (at < text.size() && text[at] == ':') {
       if (gap) return mistaken(at - 1, ":: may stand only once in an IPv6 address");
@@ -121,20 +124,21 @@ std::optional<Mistake> mistake_in_zone(std::string_view zone) {
   if (zone.empty()) return Mistake{0, "expected a zone after %: an interface's name or index"};
   for (std::size_t at = 0; at < zone.size(); ++at) {
     if (!is_unreserved(zone[at]))
-      return Mistake{at, "a zone has only letters, digits and -._~, " + found_at(zone, at)};
+      return Mistake{at,
+                     joined({"a zone has only letters, digits and -._~, ", found_at(zone, at)})};
   }
   if (zone.size() > IpAddress::zone_bytes_max)
-    return Mistake{0, "a zone of " + std::to_string(zone.size()) +
-                          " characters is longer than an interface's name can be (" +
-                          std::to_string(IpAddress::zone_bytes_max) + ")"};
+    return Mistake{0, joined({"a zone of ", zone.size(),
+                              " characters is longer than an interface's name can be (",
+                              IpAddress::zone_bytes_max, ")"})};
   return std::nullopt;
 }
 
 Error too_long(std::string_view name, const char* what) {
-  return malformed(name, {Address::unix_bytes_max,
-                          std::string("a ") + what + " of " + std::to_string(name.size()) +
-                              " bytes does not fit a Unix address (at most " +
-                              std::to_string(Address::unix_bytes_max) + ")"});
+  return malformed(name,
+                   {Address::unix_bytes_max, joined({"a ", what, " of ", name.size(),
+                                                     " bytes does not fit a Unix address (at most ",
+                                                     Address::unix_bytes_max, ")"})});
 }
 
 constexpr const char* only_link_local =
@@ -208,7 +212,7 @@ Result<IpAddress> IpAddress::with_zone(std::string_view zone) const {
 IpAddress IpAddress::with_zone_index(std::uint32_t index) const {
   IpAddress address = *this;
   address.zone_ = {};
-  if (index != 0 && needs_zone()) std::ranges::copy(std::to_string(index), address.zone_.begin());
+  if (index != 0 && needs_zone()) std::ranges::copy(joined({index}), address.zone_.begin());
   return address;
 }
 
@@ -239,14 +243,10 @@ Result<IpAddress> parse_ip(std::string_view text) {
 std::string to_string(const IpAddress& address) {
   const auto bytes = address.bytes();
   if (address.is_v4()) {
-    std::string text;
-    for (const std::byte byte : bytes) {
-      if (!text.empty()) text += '.';
-      text += std::to_string(std::to_integer<unsigned>(byte));
-    }
-    return text;
+    const auto number = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
+    return joined({number(0), ".", number(1), ".", number(2), ".", number(3)});
   }
-  if (address.is_v4_mapped()) return "::ffff:" + to_string(address.unmapped());
+  if (address.is_v4_mapped()) return joined({"::ffff:", to_string(address.unmapped())});
 
   // The longest run of at least two zero groups, the first of equals: RFC 5952, section 4.2.
   std::size_t gap = 8;
@@ -297,21 +297,25 @@ std::string to_string(const Address& address) {
     case Address::Kind::none: return "(unnamed)";
     case Address::Kind::ip: {
       const std::string host = to_string(address.ip());
-      const std::string port = std::to_string(address.port());
-      return address.ip().is_v4() ? host + ":" + port : "[" + host + "]:" + port;
+      const bool is_v4 = address.ip().is_v4();
+      return joined({is_v4 ? "" : "[", host, is_v4 ? ":" : "]:", address.port()});
     }
     case Address::Kind::unix_path: {
       // A relative path may begin with the sign of an abstract name.
       const bool looks_abstract = address.unix_name().starts_with('@');
-      return (looks_abstract ? "./" : "") + printable(address.unix_name());
+      return joined({looks_abstract ? "./" : "", printable(address.unix_name())});
     }
-    case Address::Kind::unix_abstract: return "@" + printable(address.unix_name());
+    case Address::Kind::unix_abstract: return joined({"@", printable(address.unix_name())});
   }
   return {};
 }
 
 std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b) {
   return std::tie(a.is_v6_, a.bytes_, a.zone_) <=> std::tie(b.is_v6_, b.bytes_, b.zone_);
+}
+
+std::strong_ordering operator<=>(const Address& a, const Address& b) {
+  return std::tie(a.kind_, a.ip_, a.port_, a.name_) <=> std::tie(b.kind_, b.ip_, b.port_, b.name_);
 }
 
 }  // namespace koine

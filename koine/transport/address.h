@@ -185,7 +185,7 @@ class Address {
   std::string_view unix_name() const { return name_; }
 
   friend bool operator==(const Address&, const Address&) = default;
-  friend auto operator<=>(const Address&, const Address&) = default;
+  friend std::strong_ordering operator<=>(const Address& a, const Address& b);
 
  private:
   Address(Kind kind, std::string_view name) : kind_(kind), name_(name) {}

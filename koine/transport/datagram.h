@@ -65,6 +65,8 @@ class [[nodiscard]] ReceiveFrom final : public Trying<ReceiveFrom, Received> {
   MutableBytes into_;
 };
 
+extern template class Trying<ReceiveFrom, Received>;
+
 /// `Received datagram = co_await attempt(receive_from(socket, bytes))`
 inline ReceiveFrom receive_from(Datagram& socket, MutableBytes into) { return {socket, into}; }
 
@@ -81,6 +83,8 @@ class [[nodiscard]] SendTo final : public Trying<SendTo, void> {
   Bytes from_;
   Address to_;
 };
+
+extern template class Trying<SendTo, void>;
 
 /// `co_await attempt(send_to(socket, bytes, datagram.from))`
 inline SendTo send_to(Datagram& socket, Bytes from, Address to) {

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <tuple>
 
+#include "koine/base/joined.h"
 #include "koine/transport/characters.h"
 #include "koine/transport/host.h"
 #include "koine/transport/mistake.h"
@@ -115,10 +116,9 @@ Endpoint Endpoint::at(const Address& address, Transport transport) const {
 
 std::string Endpoint::scheme() const {
   if (protocol_.empty()) return std::string(to_string(transport_));
-  std::string scheme(protocol_);
-  if (transport_ == Transport::tcp && !find_protocol(protocol_)->needs_transport) return scheme;
-  scheme += '+';
-  return scheme += to_string(transport_);
+  if (transport_ == Transport::tcp && !find_protocol(protocol_)->needs_transport)
+    return std::string(protocol_);
+  return joined({protocol_, "+", to_string(transport_)});
 }
 
 std::string Endpoint::host() const {
@@ -137,7 +137,7 @@ std::optional<Address> Endpoint::address() const {
   return std::nullopt;
 }
 
-std::string Endpoint::target() const { return query_.empty() ? path_ : path_ + "?" + query_; }
+std::string Endpoint::target() const { return joined({path_, query_.empty() ? "" : "?", query_}); }
 
 std::vector<std::pair<std::string, std::string>> Endpoint::parameters() const {
   std::vector<std::pair<std::string, std::string>> parameters;
@@ -163,7 +163,7 @@ std::optional<std::string> Endpoint::parameter(std::string_view name) const {
 }
 
 std::string to_string(const Endpoint& endpoint) {
-  std::string text = endpoint.scheme() + ":";
+  std::string text = joined({endpoint.scheme(), ":"});
   switch (endpoint.transport()) {
     case Transport::tcp:
     case Transport::udp: {
@@ -173,30 +173,31 @@ std::string to_string(const Endpoint& endpoint) {
         std::string host = endpoint.host();
         if (const std::size_t zone = host.find('%'); zone != std::string::npos)
           host.insert(zone + 1, "25");
-        text += "[" + host + "]";
+        text += joined({"[", host, "]"});
       } else {
         text += endpoint.host();
       }
       const Protocol* protocol = find_protocol(endpoint.protocol());
       const bool is_default = protocol != nullptr && protocol->default_port != 0 &&
                               protocol->default_port == endpoint.port();
-      if (!is_default || endpoint.is_any()) text += ":" + std::to_string(endpoint.port());
+      if (!is_default || endpoint.is_any()) text += joined({":", endpoint.port()});
       text += endpoint.path();
       break;
     }
     case Transport::unix_stream:
     case Transport::unix_datagram: text += unix_text(*endpoint.address(), endpoint.path()); break;
     case Transport::inherited:
-      text += "//" + std::to_string(endpoint.descriptor()) + endpoint.path();
+      text += joined({"//", static_cast<unsigned>(endpoint.descriptor()), endpoint.path()});
       break;
     case Transport::systemd:
-      text += "//" + percent_encode(endpoint.systemd_name(), [](char c) {
-                return is_unreserved(c) || is_sub_delimiter(c) || c == '@';
-              });
+      text += "//";
+      text += percent_encode(endpoint.systemd_name(), [](char c) {
+        return is_unreserved(c) || is_sub_delimiter(c) || c == '@';
+      });
       text += endpoint.path();
       break;
   }
-  if (!endpoint.query().empty()) text += "?" + endpoint.query();
+  if (!endpoint.query().empty()) text += joined({"?", endpoint.query()});
   return text;
 }
 

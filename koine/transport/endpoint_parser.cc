@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "koine/base/joined.h"
 #include "koine/transport/characters.h"
 #include "koine/transport/endpoint.h"
 #include "koine/transport/host.h"
@@ -28,15 +29,12 @@ Parsed<std::uint32_t> read_number(std::string_view text, const char* what, std::
   for (; at < text.size() && is_digit(text[at]); ++at)
     if (value <= max) value = value * 10 + static_cast<unsigned>(text[at] - '0');
   if (at == 0 || at < text.size())
-    return mistaken(at, std::string("expected ") + (at == 0 ? "a " : "another digit of the ") +
-                            what + ", " + found_at(text, at));
+    return mistaken(at, joined({"expected ", at == 0 ? "a " : "another digit of the ", what, ", ",
+                                found_at(text, at)}));
   if (value > max)
-    return mistaken(0,
-                    std::string(what) + " " +
-                        (at <= 20 ? std::string(text) : std::string(text.substr(0, 20)) + "...") +
-                        " is larger than " + std::to_string(max));
-  if (at > 1 && text[0] == '0')
-    return mistaken(0, std::string("a ") + what + " has no leading zero");
+    return mistaken(
+        0, joined({what, " ", text.substr(0, 20), at <= 20 ? "" : "...", " is larger than ", max}));
+  if (at > 1 && text[0] == '0') return mistaken(0, joined({"a ", what, " has no leading zero"}));
   return static_cast<std::uint32_t>(value);
 }
 
@@ -77,9 +75,8 @@ class EndpointParser {
   bool every_character() {
     if (text_.empty()) return wrong(0, "expected an endpoint, as in tcp://127.0.0.1:4000");
     if (text_.size() > Endpoint::text_bytes_max)
-      return wrong(
-          Endpoint::text_bytes_max,
-          "an endpoint has at most " + std::to_string(Endpoint::text_bytes_max) + " bytes");
+      return wrong(Endpoint::text_bytes_max,
+                   joined({"an endpoint has at most ", Endpoint::text_bytes_max, " bytes"}));
     for (std::size_t at = 0; at < text_.size(); ++at) {
       if (is_control(text_[at])) return wrong(at, "an endpoint has no control characters");
       if (text_[at] == '#')
@@ -114,17 +111,13 @@ class EndpointParser {
 
   bool no_scheme() {
     constexpr std::size_t suggested_bytes_max = 100;
-    const std::string text(text_.substr(0, suggested_bytes_max + 1));
-    std::string meant;
-    if (text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
-        text.starts_with('@')) {
-      meant = "unix:" + text;
-    } else {
-      meant = "tcp://" + text;
-    }
+    const std::string_view text = text_.substr(0, suggested_bytes_max + 1);
+    const bool is_unix = text.starts_with('/') || text.starts_with("./") ||
+                         text.starts_with("../") || text.starts_with('@');
+    const std::string meant = joined({is_unix ? "unix:" : "tcp://", text});
     if (text.size() > suggested_bytes_max || !EndpointParser(meant).parse())
       return wrong(0, "expected a scheme, as in tcp://127.0.0.1:4000");
-    return wrong(0, "expected a scheme: did you mean " + meant + "?");
+    return wrong(0, joined({"expected a scheme: did you mean ", meant, "?"}));
   }
 
   bool query() {
@@ -147,8 +140,7 @@ class EndpointParser {
   }
 
   bool slashes() {
-    if (!rest().starts_with("//"))
-      return wrong(at_, "expected // after " + std::string(scheme_) + ":");
+    if (!rest().starts_with("//")) return wrong(at_, joined({"expected // after ", scheme_, ":"}));
     at_ += 2;
     return true;
   }
@@ -173,8 +165,8 @@ class EndpointParser {
         return false;
       host_size = close + 1;
       if (host_size < authority.size() && authority[host_size] != ':')
-        return wrong(at_ + host_size,
-                     "expected a colon and a port after the ], " + found_at(authority, host_size));
+        return wrong(at_ + host_size, joined({"expected a colon and a port after the ], ",
+                                              found_at(authority, host_size)}));
     } else {
       if (is_bare_v6(authority))
         return wrong(at_, "an IPv6 address stands in brackets, as in tcp://[::1]:80");
@@ -217,14 +209,15 @@ class EndpointParser {
     for (std::size_t at = 0; at < text.size(); ++at)
       if (!is_unreserved(text[at]) && !is_sub_delimiter(text[at]) && text[at] != '@' &&
           text[at] != '%')
-        return wrong(at_ + at, "expected the name of a systemd socket, " + found_at(text, at));
+        return wrong(at_ + at,
+                     joined({"expected the name of a systemd socket, ", found_at(text, at)}));
     if (!take(percent_decode(text), at_, endpoint_.name_)) return false;
     for (const char c : endpoint_.name_)
       if (is_control(c) || !is_ascii(c) || c == ':')
         return wrong(at_, "the name of a systemd socket is ASCII without colons");
     if (endpoint_.name_.size() > systemd_name_bytes_max)
-      return wrong(at_, "the name of a systemd socket has at most " +
-                            std::to_string(systemd_name_bytes_max) + " characters");
+      return wrong(at_, joined({"the name of a systemd socket has at most ", systemd_name_bytes_max,
+                                " characters"}));
     at_ += text.size();
     return true;
   }
@@ -248,9 +241,9 @@ class EndpointParser {
     if (!take(percent_decode(text), at_, name)) return false;
     if (name.empty() && !is_abstract) return wrong(at_, "expected a path, or @ and a name");
     if (name.size() > Address::unix_bytes_max)
-      return wrong(at_, "a name of " + std::to_string(name.size()) +
-                            " bytes does not fit a Unix address (at most " +
-                            std::to_string(Address::unix_bytes_max) + ")");
+      return wrong(
+          at_, joined({"a name of ", name.size(), " bytes does not fit a Unix address (at most ",
+                       Address::unix_bytes_max, ")"}));
     if (!is_abstract && name.find('\0') != std::string::npos)
       return wrong(at_ + text.find("%00"), "a path cannot contain a NUL");
     endpoint_.unix_ = is_abstract ? *Address::unix_abstract(name) : *Address::unix_path(name);
@@ -265,12 +258,12 @@ class EndpointParser {
     }
     // A lone slash is how many write a URL without a path.
     if (rest().empty() || rest() == "/") return true;
-    return wrong(at_,
-                 std::string(scheme_) + " has no path: expected the end, " + found_at(text_, at_));
+    return wrong(at_, joined({scheme_, " has no path: expected the end, ", found_at(text_, at_)}));
   }
 
-  bool wrong(std::size_t at, std::string note) {
-    mistake_ = {at, std::move(note)};
+  bool wrong(std::size_t at, std::string_view note) {
+    mistake_.offset = at;
+    mistake_.note = note;
     return false;
   }
 

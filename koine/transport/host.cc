@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "koine/base/joined.h"
 #include "koine/transport/characters.h"
 
 namespace koine::url {
@@ -33,25 +34,24 @@ Parsed<std::string> read_name(std::string_view host) {
       if (!is_ascii(host[at]))
         return mistaken(at, "a host name is ASCII: write an international one in its xn-- form");
       if (host[at] != '-')
-        return mistaken(
-            at, "a host name has only letters, digits, hyphens and dots, " + found_at(host, at));
+        return mistaken(at, joined({"a host name has only letters, digits, hyphens and dots, ",
+                                    found_at(host, at)}));
       if (at == start || at + 1 == end)
         return mistaken(at, "a hyphen may not begin or end a part of a host name");
     }
     // The root's dot may end a name: example.org.
     const bool is_root = start == host.size() && start > 1;
     if (start == end && !is_root)
-      return mistaken(start, "expected a part of a host name, " + found_at(host, start));
+      return mistaken(start, joined({"expected a part of a host name, ", found_at(host, start)}));
     if (end - start > label_bytes_max)
-      return mistaken(start, "a part of a host name has at most " +
-                                 std::to_string(label_bytes_max) + " characters, this one has " +
-                                 std::to_string(end - start));
+      return mistaken(start, joined({"a part of a host name has at most ", label_bytes_max,
+                                     " characters, this one has ", end - start}));
     start = end + 1;
   }
   const std::size_t size = host.size() - (host.ends_with('.') ? 1 : 0);
   if (size > name_bytes_max)
-    return mistaken(0, "a host name has at most " + std::to_string(name_bytes_max) +
-                           " characters, this one has " + std::to_string(size));
+    return mistaken(0, joined({"a host name has at most ", name_bytes_max,
+                               " characters, this one has ", size}));
   return lower(host);
 }
 

@@ -261,7 +261,8 @@ class MemoryNetwork final : public Network {
  public:
   explicit MemoryNetwork(Loop& loop) : loop_(loop) {}
 
-  Io<std::unique_ptr<Stream>> connect(Address peer, Transport) override {
+  Io<std::unique_ptr<Stream>> connect_stream(Address peer, Transport,
+                                             const os::Connector*) override {
     ++connects;
     if (connect_takes > Duration::zero()) co_await sleep(connect_takes);
     if (!connect_faults.empty()) {
@@ -296,7 +297,8 @@ class MemoryNetwork final : public Network {
     return listener;
   }
 
-  Result<std::unique_ptr<Datagram>> bind(const Endpoint& at, const ListenOptions&) override {
+  Result<std::unique_ptr<Datagram>> bind_datagram(const Endpoint& at, const ListenOptions&,
+                                                  const os::DatagramMaker*) override {
     if (at.transport() != Transport::udp) return fail(Fault::unsupported, "listen", to_string(at));
     const Endpoint real = at.port() == 0 ? at.with_port(next_port_++) : at;
     auto socket = std::make_unique<MemoryDatagram>(*this, *real.address());

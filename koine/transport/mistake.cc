@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "koine/base/joined.h"
+
 namespace koine {
 namespace {
 
@@ -103,14 +105,14 @@ Shown shown_around(std::string_view text, std::size_t offset) {
 
 }  // namespace
 
-std::unexpected<Mistake> mistaken(std::size_t offset, std::string note) {
-  return std::unexpected(Mistake{offset, std::move(note)});
+std::unexpected<Mistake> mistaken(std::size_t offset, std::string_view note) {
+  return std::unexpected(Mistake{offset, std::string(note)});
 }
 
 Error malformed(std::string_view text, const Mistake& mistake) {
   const Shown shown = shown_around(text, mistake.offset);
   return Error(Fault::malformed, "parse", shown.text)
-      .with_note(std::string(at_column) + std::to_string(shown.column) + ": " + mistake.note);
+      .with_note(joined({at_column, shown.column, ": ", mistake.note}));
 }
 
 std::size_t column_of(const Error& error) {
@@ -137,7 +139,7 @@ std::string point_at(const Error& error) {
 
 std::string found_at(std::string_view text, std::size_t offset) {
   if (offset >= text.size()) return "found the end";
-  return "found '" + printable(text.substr(offset, character_at(text, offset).size)) + "'";
+  return joined({"found '", printable(text.substr(offset, character_at(text, offset).size)), "'"});
 }
 
 std::string printable(std::string_view text) {

@@ -29,7 +29,7 @@ template <class T>
 using Parsed = std::expected<T, Mistake>;
 
 /// `return mistaken(at, "expected ...")` from a function that answers Parsed<...>.
-std::unexpected<Mistake> mistaken(std::size_t offset, std::string note);
+std::unexpected<Mistake> mistaken(std::size_t offset, std::string_view note);
 
 /// The mistake as an Error: Fault::malformed, "parse", the text made printable, and a note that
 /// begins with `at column N: `, counted from 1. Of a text longer than 400 bytes only the part

@@ -21,6 +21,11 @@
 
 namespace koine {
 
+namespace os {
+struct Connector;
+struct DatagramMaker;
+}  // namespace os
+
 /// Where connections arrive.
 class Listener {
  public:
@@ -52,6 +57,8 @@ class [[nodiscard]] Accept final : public Trying<Accept, std::unique_ptr<Stream>
   Listener& listener_;
 };
 
+extern template class Trying<Accept, std::unique_ptr<Stream>>;
+
 /// `auto stream = co_await attempt(accept(*listener))`
 inline Accept accept(Listener& listener) { return Accept(listener); }
 
@@ -68,7 +75,7 @@ class Network {
   virtual ~Network() = default;
 
   /// Connects to one address. For names, several addresses and deadlines see dial().
-  virtual Io<std::unique_ptr<Stream>> connect(Address peer, Transport transport) = 0;
+  Io<std::unique_ptr<Stream>> connect(Address peer, Transport transport);
 
   /// Listens for connections. The host must be an IP address or open; a name is Fault::not_found
   /// here (resolve it first). Port 0 asks for any.
@@ -76,14 +83,22 @@ class Network {
                                                    const ListenOptions& options = {}) = 0;
 
   /// A datagram socket at `at`: to serve from there, or any port for a client.
-  virtual Result<std::unique_ptr<Datagram>> bind(const Endpoint& at,
-                                                 const ListenOptions& options = {}) = 0;
+  Result<std::unique_ptr<Datagram>> bind(const Endpoint& at, const ListenOptions& options = {});
 
   /// The addresses of a host name, best first, at least one. Fault::not_found if it has none.
   virtual Io<std::vector<IpAddress>> resolve(std::string name) = 0;
 
   /// The loop that everything of this network lives on.
   virtual Loop& loop() = 0;
+
+ protected:
+  // connect() and bind(). `kernel` is how the kernel's sockets do it, and null in a program without
+  // them: connect() and bind() name it, so that a program which only listens is linked without it.
+  virtual Io<std::unique_ptr<Stream>> connect_stream(Address peer, Transport transport,
+                                                     const os::Connector* kernel) = 0;
+  virtual Result<std::unique_ptr<Datagram>> bind_datagram(const Endpoint& at,
+                                                          const ListenOptions& options,
+                                                          const os::DatagramMaker* kernel) = 0;
 };
 
 struct DialOptions {

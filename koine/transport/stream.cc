@@ -1,6 +1,13 @@
 #include "koine/transport/stream.h"
 
+#include "koine/base/joined.h"
+
 namespace koine {
+
+template class Trying<ReadSome, std::size_t>;
+template class Trying<Receive, Buffer>;
+template class Trying<WriteAll<1>, void>;
+template class Trying<Flush, void>;
 
 Result<void> Stream::attach(journey::Recorder* recorder) {
   if (recorder == nullptr) return {};
@@ -33,9 +40,8 @@ Io<std::string> read_to_end(Stream& from, std::size_t bytes_max) {
     const Buffer bytes = co_await attempt(receive(from));
     if (!bytes) co_return text;
     if (bytes.size() > bytes_max - text.size()) {
-      co_return std::unexpected(
-          Error(Fault::over_limit, "read", from.name())
-              .with_note("more than " + std::to_string(bytes_max) + " bytes"));
+      co_return std::unexpected(Error(Fault::over_limit, "read", from.name())
+                                    .with_note(joined({"more than ", bytes_max, " bytes"})));
     }
     text += bytes.text();
   }

@@ -98,6 +98,8 @@ class [[nodiscard]] ReadSome final : public Trying<ReadSome, std::size_t> {
   MutableBytes into_;
 };
 
+extern template class Trying<ReadSome, std::size_t>;
+
 /// `co_await attempt(read_some(stream, bytes))`: how many, zero at the end.
 inline ReadSome read_some(Stream& stream, MutableBytes into) { return {stream, into}; }
 
@@ -112,6 +114,8 @@ class [[nodiscard]] Receive final : public Trying<Receive, Buffer> {
  private:
   Stream& stream_;
 };
+
+extern template class Trying<Receive, Buffer>;
 
 /// `while (Buffer bytes = co_await attempt(receive(stream)))`
 inline Receive receive(Stream& stream) { return Receive(stream); }
@@ -149,6 +153,8 @@ class [[nodiscard]] WriteAll final : public Trying<WriteAll<count>, void> {
   std::array<Bytes, count> pieces_;
 };
 
+extern template class Trying<WriteAll<1>, void>;
+
 /// `co_await attempt(write_all(stream, "hello, ", name, "\n"))`: all the pieces, each text or
 /// bytes. They are lent until it is over. Waits while the peer is slow.
 template <class... Pieces>
@@ -167,6 +173,8 @@ class [[nodiscard]] Flush final : public Trying<Flush, void> {
  private:
   Stream& stream_;
 };
+
+extern template class Trying<Flush, void>;
 
 /// `co_await attempt(flush(stream))`
 inline Flush flush(Stream& stream) { return Flush(stream); }
