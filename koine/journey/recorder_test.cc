@@ -152,7 +152,31 @@ TEST(Verdict, DoesNotTellApartWhatAStampThatCameLateDoesNot) {
               back.snd.clear();
               for (Stamp* stamp : {&back.rx, &back.recv_in, &back.recv_out}) stamp->ns += ns;
             }),
-            "140.05 ms in the network and at the other end, usually 4.00 us");
+            "140.05 ms in the network and at the other end, usually 50.00 us");
+}
+
+// An answer that waited for another to be sent again has no arrival, and its server told its end
+// before TCP was done.
+TEST(Verdict, DoesNotTakeWhatIsOftenWrongForUsual) {
+  Recorder recorder;
+  Connection connection;
+  for (int i = 0; i < 40; ++i) {
+    const bool is_lost = i > 10 && i % 3 == 0;
+    auto journey = slowed(recorder, connection, [&](Journey& each, std::int64_t) {
+      if (!is_lost) return;
+      each.reply.tcp.mss = 1448;
+      each.reply.rx = {};
+      each.reply.recv_in.ns += 10'000'000;
+      each.reply.recv_out.ns += 20'000'000;
+    });
+    recorder.finish(connection, journey);
+    if (!is_lost) continue;
+    EXPECT_EQ(journey->verdict,
+              "20.04 ms in the network on the way back, or until the client woke up, or lost and "
+              "sent again, usually 36.00 us")
+        << i;
+    EXPECT_EQ(spans_of(*journey).find(Step::wake_back), nullptr);
+  }
 }
 
 TEST(Verdict, NamesALossByHowOftenAndWhere) {

@@ -54,7 +54,8 @@ void place(Places& places, std::size_t at, const Leg& leg, std::int64_t sender_s
         arrival ? shifted(arrival, subtract(receiver_shift, sender_shift)) : leg.ack;
     put(3, sending_that_arrived(leg, until), sender_shift, sender_is_server);
   }
-  put(5, leg.recv_in, receiver_shift, !sender_is_server);
+  // Who asks may do so before it is there: without its arrival that is no step of its own.
+  if (arrival) put(5, leg.recv_in, receiver_shift, !sender_is_server);
   put(6, leg.recv_out, receiver_shift, !sender_is_server);
 }
 

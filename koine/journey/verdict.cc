@@ -99,14 +99,26 @@ std::string no_cpu_to_send(const Journey& journey, const Leg& leg, const Span& s
          " for a CPU while it handed the message over";
 }
 
+/// What may have happened beside, if the sender's system had not yet heard of the message's arrival
+/// when it was asked for the last time: an answerer tells its end after a while, whatever is known.
+std::string or_sent_again(const Leg& leg, const Span& span) {
+  const bool is_told = leg.tcp.mss == 0 || leg.snd.empty() || leg.ack;
+  return is_told || span.ns() <= late_ns_min ? "" : ", or lost and sent again";
+}
+
 /// A run of steps that no stamp tells apart: the other end is silent, or the kernel is.
-std::string unknown_steps(const Span& span) {
+std::string unknown_steps(const Leg& leg, const Span& span) {
   std::string words = short_time(span.ns());
   if (span.covers(Step::program)) return words + " in the network and at the other end";
+  const std::string again = or_sent_again(leg, span);
   if (span.first == Step::network_there && span.last == Step::idle_there)
-    return words + " in the network on the way there, or unread at the server";
+    return words + " in the network on the way there, or unread at the server" + again;
   if (span.first == Step::network_back && span.last == Step::idle_back)
-    return words + " in the network on the way back, or unread at the client";
+    return words + " in the network on the way back, or unread at the client" + again;
+  if (span.first == Step::network_there && span.last == Step::wake_there)
+    return words + " in the network on the way there, or until the server woke up" + again;
+  if (span.first == Step::network_back && span.last == Step::wake_back)
+    return words + " in the network on the way back, or until the client woke up" + again;
   if (where(span.first) == where(span.last) && where(span.first) != Where::network)
     return words + " in the " + host_of(span.first) + "'s system";
   return words + " between " + name_of(span.first) + " and " + name_of(span.last);
@@ -146,7 +158,7 @@ std::string words_of(const Journey& journey, const Span& span, const Spans& span
     const std::string waited = no_cpu_to_send(journey, *sent, span);
     if (!waited.empty()) return waited;
   }
-  if (span.first != span.last) return unknown_steps(span);
+  if (span.first != span.last) return unknown_steps(leg, span);
   const std::vector<Hop> hops = hops_of(journey, span.first);
   const Hop* const worst = worst_of(hops, medians);
   switch (span.first) {
@@ -165,7 +177,7 @@ std::string words_of(const Journey& journey, const Span& span, const Spans& span
     case Step::network_there:
     case Step::network_back:
       if (worst != nullptr) return words_of(*worst);
-      return took + " in the network on the way " + there;
+      return took + " in the network on the way " + there + or_sent_again(leg, span);
     case Step::idle_there:
     case Step::idle_back: return not_asking(leg, span);
     case Step::wake_there:
@@ -198,6 +210,7 @@ void Medians::learn(const Journey& journey, const Spans& spans) {
     auto row = std::find_if(rows_.begin(), rows_.end(), same);
     if (row == rows_.end()) row = rows_.insert(row, Row{span.first, span.last});
     row->ns.push(span.ns());
+    ++row->journeys;
   }
   for (const Leg* leg : {&journey.request, &journey.reply}) {
     for (const Hop& hop : leg->hops) {
@@ -214,12 +227,23 @@ void Medians::learn(const Journey& journey, const Spans& spans) {
 
 std::int64_t Medians::total_ns() const { return totals_.count() == 0 ? 0 : totals_.median(); }
 
+const Medians::Row* Medians::row_of(Step first, Step last) const {
+  for (const Row& row : rows_)
+    if (row.first == first && row.last == last && row.ns.count() >= journeys_min) return &row;
+  return nullptr;
+}
+
 std::optional<std::int64_t> Medians::of(Step first, Step last) const {
-  for (const Row& row : rows_) {
-    if (row.first == first && row.last == last && row.ns.count() >= journeys_min)
-      return row.ns.median();
+  const Row* const run = row_of(first, last);
+  std::int64_t sum = 0;
+  for (int step = static_cast<int>(first); first != last && step <= static_cast<int>(last);
+       ++step) {
+    const Row* const one = row_of(static_cast<Step>(step), static_cast<Step>(step));
+    if (one == nullptr || (run != nullptr && one->journeys <= run->journeys)) break;
+    sum = add(sum, one->ns.median());
+    if (step == static_cast<int>(last)) return sum;
   }
-  return std::nullopt;
+  return run == nullptr ? std::nullopt : std::optional(run->ns.median());
 }
 
 std::optional<std::int64_t> Medians::of(const Hop& hop) const {

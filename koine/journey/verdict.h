@@ -44,7 +44,8 @@ class Medians {
 
   bool known() const { return totals_.count() >= journeys_min; }
   std::int64_t total_ns() const;
-  /// Of a step or a run of steps; nothing if too few journeys had it.
+  /// Of a step or a run of steps; nothing if too few journeys had it. What a run usually takes is
+  /// the sum of its steps, if more journeys tell them apart than do not.
   std::optional<std::int64_t> of(Step first, Step last) const;
   /// Of a hop.
   std::optional<std::int64_t> of(const Hop& hop) const;
@@ -54,7 +55,9 @@ class Medians {
     Step first;
     Step last;
     Latest ns{};
+    std::uint64_t journeys = 0;
   };
+  const Row* row_of(Step first, Step last) const;
   struct HopRow {
     Hop hop;
     Latest ns{};

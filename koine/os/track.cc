@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "koine/os/system.h"
 
@@ -81,6 +82,7 @@ Track::Track(Reactor& reactor, journey::Recorder& recorder, int fd, Transport tr
   ++reactor_.tracks;
   watches_cpu_ = recorder_.options().every == 1;
   if (watches_cpu_) run_delay_before_ = run_delay_.read().value_or(0);
+  came_out_of_order();
 }
 
 Track::~Track() { --reactor_.tracks; }
@@ -114,6 +116,11 @@ bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes,
                    .mss = info->tcpi_snd_mss,
                    .unsent_bytes = info->tcpi_notsent_bytes};
         message.retransmits = info->tcpi_total_retrans;
+        const auto before = looked_for_.lock();
+        if (way == Way::there && (!before || before->reply.recv_out)) {
+          out_of_order_ = info->tcpi_rcv_ooopack;
+          looked_for_ = journey;
+        }
         if (bytes > large_bytes_min) message.first_end = begin + info->tcpi_snd_mss;
       }
     }
@@ -366,11 +373,19 @@ void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_si
   last_received_.reset();
 }
 
+/// True if segments have overtaken others since it was last looked at. What was read then has the
+/// stamp of one that waited for others to come, and nobody knows when all of it was there.
+bool Track::came_out_of_order() {
+  const auto info = is_tcp() ? read_tcp_info(fd_) : std::nullopt;
+  return info && info->tcpi_rcv_ooopack != std::exchange(out_of_order_, info->tcpi_rcv_ooopack);
+}
+
 void Track::receive(const std::shared_ptr<Journey>& journey, Way way, std::size_t bytes_behind) {
   if (!journey->clocks) journey->clocks = read_clocks();
   Leg& leg = leg_of(*journey, way);
   leg.rx = last_.rx;
   if (leg.rx && bytes_behind != 0) leg.rx.quality = Quality::at_most;
+  if (leg.rx && came_out_of_order()) leg.rx = {};
   leg.recv_in = last_.recv_in;
   leg.recv_out = last_.recv_out;
   // Of several messages in one read, the stamp is the last one's.

@@ -142,6 +142,7 @@ class Track : public journey::Track, public ErrorQueue, private Timer {
   }
   void end(Message& message);
   void settle();
+  bool came_out_of_order();
 
   Reactor& reactor_;
   journey::Recorder& recorder_;
@@ -166,6 +167,8 @@ class Track : public journey::Track, public ErrorQueue, private Timer {
   std::int64_t wait_before_asked_ = 0;  // when the loop had last begun to wait before it asked
   bool watches_cpu_ = false;
   std::int64_t run_delay_before_ = 0;
+  std::uint32_t out_of_order_ = 0;              // segments that had come so, when it was looked at
+  std::weak_ptr<journey::Journey> looked_for_;  // and for which answer
   Arrival last_;
   std::weak_ptr<journey::Journey> last_received_;
   Way last_way_{};
