@@ -1,93 +1,27 @@
 """Faults made on purpose: the verdict of `koine trace` names each.
 
-Two network namespaces with a cable between them, made and removed here, so root is needed; and nft and tc
-to break things. What is missing is said, and its tests are skipped. Nothing outside them is touched.
-
 Each fault has to hit KOINE_FAULTS messages (3 if it is not set), and every one of their verdicts has to name
-it. A busy machine injects faults of its own, so that client and server run before whatever else there is, on a
-CPU each.
+it.
 """
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 
-from koine_tool import DEADLINE, KOINE
+from koine_tool import DEADLINE
+from two_hosts import MS, OUR_CPU, TwoHosts
 
-MS = 1_000_000  # ns
 FAULTS = int(os.environ.get("KOINE_FAULTS", "3"))
-CPUS = sorted(os.sched_getaffinity(0))
-OUR_CPU, THEIR_CPU = str(CPUS[0]), str(CPUS[-1])
 
 
-def run(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True, timeout=DEADLINE)
-
-
-def before_others(cpu):
-    """What makes a command run on that CPU as soon as it can, if that is allowed here."""
-    command = ("taskset", "-c", cpu, "chrt", "-f", "10")
-    return command if run(*command, "true", check=False).returncode == 0 else ()
-
-
-def missing():
-    if os.getuid() != 0:
-        return "root is needed for network namespaces"
-    for tool in ("ip", "nft", "sysctl", "tc", "taskset", "chrt"):
-        if shutil.which(tool) is None:
-            return f"{tool} is missing"
-    probe = f"koine-probe-{os.getpid()}"
-    if run("ip", "netns", "add", probe, check=False).returncode != 0:
-        return "network namespaces are not allowed here"
-    run("ip", "netns", "del", probe)
-    return None
-
-
-class Faults(unittest.TestCase):
-    """A client at 10.77.0.1, a server at 10.78.0.1, and a router between them."""
+class Faults(TwoHosts):
 
     def setUp(self):
-        if reason := missing():
-            print(f"\n*** {reason}: NO FAULT IS INJECTED. ***\n", file=sys.stderr)
-            self.skipTest(reason)
-        self.client, self.router, self.server = (f"koine-{host}-{os.getpid()}"
-                                                 for host in ("client", "router", "server"))
-        for space in (self.client, self.router, self.server):
-            run("ip", "netns", "add", space)
-            self.addCleanup(run, "ip", "netns", "del", space)
-            self.at(space, "ip", "link", "set", "lo", "up")
-        for host, network, device in ((self.client, "10.77.0", "back"), (self.server, "10.78.0", "there")):
-            run("ip", "link", "add", "wire", "netns", host, "type", "veth", "peer", "name", device,
-                "netns", self.router)
-            for space, end, name in ((host, "1", "wire"), (self.router, "2", device)):
-                self.at(space, "ip", "address", "add", f"{network}.{end}/24", "dev", name)
-                self.at(space, "ip", "link", "set", name, "up")
-            self.at(host, "ip", "route", "add", "default", "via", f"{network}.2")
-        self.at(self.router, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
-        self.errors = tempfile.TemporaryFile()
-        self.addCleanup(self.errors.close)
-        self.serving = subprocess.Popen(
-            ["ip", "netns", "exec", self.server, *before_others(THEIR_CPU), KOINE, "serve", "echo",
-             "--on", "tcp://10.78.0.1:0"],
-            stdout=subprocess.PIPE, stderr=self.errors, text=True)
-        self.addCleanup(self.stop)
-        line = self.serving.stdout.readline()
-        self.assertTrue(line.startswith("listening on "), line)
-        self.url = line.removeprefix("listening on ").strip()
-
-    def stop(self):
-        self.serving.kill()
-        self.serving.wait()
-        self.serving.stdout.close()
-
-    def at(self, space, *command, check=True):
-        return run("ip", "netns", "exec", space, *command, check=check)
+        super().setUp()
+        self.url = self.serve("echo", "tcp://10.78.0.1:0")
 
     def shape(self, host, device="wire"):
         """Makes what leaves a host queue there, once a full bucket is spent."""
@@ -104,19 +38,10 @@ class Faults(unittest.TestCase):
         slow = []
         while len(slow) < FAULTS:
             self.shape(*where)
-            journeys = self.trace("k" * 4000, "--reply-bytes", 4000, "--count", 24)
+            journeys = self.trace(self.url, "k" * 4000, "--reply-bytes", 4000, "--count", 24)
             slow += self.slow(journeys, 60)
             self.assertTrue(slow, "nothing queued")
         return slow
-
-    def trace(self, *options):
-        done = self.at(self.client, *before_others(OUR_CPU), KOINE, "trace", self.url,
-                       *map(str, options), "--json", "--timeout", "30s", check=False)
-        self.assertEqual(0, done.returncode, done.stderr)
-        journeys = [json.loads(line) for line in done.stdout.splitlines()]
-        for journey in journeys:
-            self.assertEqual(journey["total_ns"], sum(span["ns"] for span in journey["spans"]))
-        return journeys
 
     @staticmethod
     def slow(journeys, least_ms):
@@ -134,7 +59,7 @@ class Faults(unittest.TestCase):
         self.at(self.server, "nft", "add table inet faults; add chain inet faults lose "
                 "{ type filter hook input priority 0; }; add rule inet faults lose "
                 "tcp dport != 1 tcp flags & psh == psh numgen inc mod 20 == 11 drop")
-        journeys = self.trace("hello", "--count", 20 * max(FAULTS, 10))
+        journeys = self.trace(self.url, "hello", "--count", 20 * max(FAULTS, 10))
         lost = [journey for journey in journeys[5:] if journey["request"]["sendings"] > 1
                 and journey["total_ns"] > 100 * MS]
         self.assert_named("lost (once )?on the way there", lost)
@@ -171,7 +96,7 @@ class Faults(unittest.TestCase):
             if hog.stdout.readline() != "spins\n":
                 self.skipTest(f"no real-time scheduling here: {hog.stderr.read()}")
             while len(slow) < FAULTS and hog.poll() is None:
-                slow += self.slow(self.trace("hello", "--count", 4000), 40)
+                slow += self.slow(self.trace(self.url, "hello", "--count", 4000), 40)
         finally:
             watchdog.cancel()
             hog.kill()
