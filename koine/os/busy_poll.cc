@@ -24,6 +24,11 @@ int cores() {
 
 }  // namespace
 
+/// Cores are counted here, before whoever spins may have been bound to one of them.
+BusyPoll::BusyPoll(Duration bound) : bound_(bound), window_(bound) {
+  if (is_on()) cores();
+}
+
 void BusyPoll::waited(Duration time) {
   const Duration least = bound_ / least_part;
   if (time > bound_) {

@@ -18,7 +18,7 @@ namespace koine::os {
 class BusyPoll {
  public:
   /// Never longer than `bound`; zero: never.
-  explicit BusyPoll(Duration bound) : bound_(bound), window_(bound) {}
+  explicit BusyPoll(Duration bound);
 
   bool is_on() const { return bound_ > Duration::zero(); }
 

@@ -87,6 +87,11 @@ class Mailbox {
   /// An eventfd(2): readable when somebody has woken the reader.
   int bell() const { return bell_.get(); }
 
+  bool has_messages() const {
+    const Message* top = top_.load(std::memory_order_relaxed);
+    return top != nullptr && top != &asleep;
+  }
+
   /// Before it waits for the bell: false if it must not, because there are messages.
   bool fall_asleep() {
     Message* empty = nullptr;

@@ -103,7 +103,7 @@ Result<void> Reactor::wait(std::optional<Duration> timeout) {
   Result<void> ended;
   const auto look_once = [&] {
     ended = look(Duration::zero());
-    mailbox_->take_all();
+    take_messages();
     return !ended || !clock_is_stale_ || !loop_.idle();
   };
   const Duration limit = timeout.value_or(Duration::max());
@@ -119,8 +119,14 @@ Result<void> Reactor::sleep(std::optional<Duration> timeout) {
   if ((!timeout || *timeout > Duration::zero()) && !mailbox_->fall_asleep())
     timeout = Duration::zero();
   auto waited = look(timeout);
-  mailbox_->take_all();
+  take_messages();
   return waited;
+}
+
+/// What is called now begins now.
+void Reactor::take_messages() {
+  if (clock_is_stale_ && mailbox_->has_messages()) read_clock();
+  mailbox_->take_all();
 }
 
 Result<void> Reactor::look(std::optional<Duration> timeout) {
@@ -191,6 +197,7 @@ bool Reactor::Alarm::ring_by(Instant when, Instant now) {
 void Reactor::Alarm::run() {
   std::uint64_t times = 0;
   [[maybe_unused]] const auto got = sys::read(timer_.get(), &times, sizeof(times));
+  rings_ = Instant::min();  // whatever the loop's clock says: it may have been read before
   watcher.drained();
   watcher.readers.join(*this);
 }

@@ -127,6 +127,7 @@ class Reactor final : private Newsroom {
 
   void heard(Watcher& watcher, unsigned news) override;
   void read_clock();
+  void take_messages();
   std::optional<Duration> time_to_wait();
   Result<void> wait(std::optional<Duration> timeout);
   Result<void> sleep(std::optional<Duration> timeout);

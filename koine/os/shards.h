@@ -41,8 +41,9 @@ class Shards {
   Result<void> run(Function<Io<void>(Shard&)> story);
 
   /// Calls `f`, which must not throw, on the loop of shard `number`, after what the same thread
-  /// posted before it. Any thread may post, also before run() begins. What a shard has not called
-  /// when it ends is destroyed; false, once it has ended.
+  /// posted before it. Any thread may post, also before run() begins. A shard ends some time after
+  /// its story: `f` must not touch what the story owned without asking whether it is still there.
+  /// What a shard has not called when it ends is destroyed; false, once it has ended.
   template <class F>
   bool post(std::size_t number, F&& f) {
     return mailboxes_[number]->post(std::forward<F>(f));

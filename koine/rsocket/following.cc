@@ -41,7 +41,7 @@ void Follower::begins() {
 void Follower::ends(std::uint32_t item, bool is_reply, std::shared_ptr<const Journey> journey) {
   if (item == 0) {
     journeys.request = std::move(journey);
-  } else if (journeys.items.size() < items_max) {
+  } else if (journey && journeys.items.size() < items_max) {
     journeys.items.push_back({item, is_reply, std::move(journey)});
   }
   loses();
@@ -106,6 +106,7 @@ void Following::begin_anew() {
   offered_ = false;  // what was said last may be lost
   if (InJourneys::listed() && recorder_ == journeys_->recorder_) tells_ = tells_by(*journeys_);
   if (!peer_.stream_->attach(recorder_)) recorder_ = nullptr;
+  if (journey::Track* const track = this->track()) clock_ = track->clock();
   greet();
 }
 

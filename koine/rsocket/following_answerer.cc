@@ -265,8 +265,10 @@ void Following::tell(bool alone) {
   for (const Telling& telling : over)
     if (telling.call.has_frames) stop_frames();
   // Who is shown a journey may attach another recorder, or none.
+  const journey::Recorder* const ours = recorder_;
   for (const Telling& telling : over)
-    if (journey::Track* const left = track()) left->finish(telling.call.journey);
+    if (journey::Track* const left = recorder_ == ours ? track() : nullptr)
+      left->finish(telling.call.journey);
   if (settled()) settling_.wake_all(peer_.loop_);
 }
 

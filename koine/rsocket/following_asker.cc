@@ -115,6 +115,11 @@ void Following::join(Joining joining) {
 }
 
 void Following::hear_answer(Asked asked, const Event& event, const AnyItem& block) {
+  if (track() == nullptr) {  // the stream was aborted, and what it had brought is still read
+    if (asked.follower && asked.follower->frames) stop_frames();
+    if (asked.follower) asked.follower->loses();
+    return;
+  }
   Journey& journey = *asked.journey;
   received(asked.journey, Way::back);
   journey.reply.bytes = event.payload.data.size();
@@ -229,7 +234,10 @@ void Following::finish(const Joining& joining) {
 void Following::read_clocks(Journey& journey) {
   const bool went = static_cast<bool>(journey.request.write_in);
   const bool came = static_cast<bool>(journey.reply.recv_out);
-  if (went ? !journey.request.recv_out : !journey.reply.write_in) return;
+  if (went ? !journey.request.recv_out : !journey.reply.write_in) {
+    if (went != came) drop_other_half(journey);
+    return;
+  }
   journey::ClockOffset& clocks = track()->connection().clocks;
   const bool says_same = theirs_ && theirs_->clock.is_same_as(clock_);
   journey.offset = went ? clocks.of(journey, says_same) : offset_of(journey, clocks, says_same);

@@ -13,7 +13,7 @@ namespace {
 TEST(RsocketJourney, ACallThatIsFollowedHasTheStampsOfBothEnds) {
   Both both;
   both.connect();
-  const auto followed = both.follow("hello");
+  const auto followed = both.follow_fully("hello");
   EXPECT_EQ(followed.answer, "hello");
   ASSERT_TRUE(followed.journey);
   const Journey& journey = *followed.journey;

@@ -48,6 +48,8 @@ journey::ClockIdentity Track::clock() const {
 }
 
 void Track::keep(Message message) {
+  // Journeys that nobody has any more are finished by nobody.
+  std::erase_if(messages_, [](const Message& each) { return each.journey.use_count() == 1; });
   if (messages_.size() == messages_max) messages_.erase(messages_.begin());
   messages_.push_back(std::move(message));
 }
