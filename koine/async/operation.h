@@ -166,8 +166,8 @@ namespace detail {
 
 // The assertions of templates: each by itself would carry the names of all its types into every
 // program.
-inline void assert_waiting(bool it_waits) { assert(it_waits); }
-inline void assert_over(bool it_is_over) { assert(it_is_over); }
+inline void assert_waiting([[maybe_unused]] bool it_waits) { assert(it_waits); }
+inline void assert_over([[maybe_unused]] bool it_is_over) { assert(it_is_over); }
 
 struct Nothing {};
 

@@ -24,7 +24,7 @@ namespace koine {
 namespace detail {
 
 /// A task is awaited once.
-inline void assert_not_awaited(bool it_has_a_frame) { assert(it_has_a_frame); }
+inline void assert_not_awaited([[maybe_unused]] bool it_has_a_frame) { assert(it_has_a_frame); }
 
 // What is awaited stays where it is. g++ 12 copies an awaiter that await_transform() returns by
 // reference; there it is lent through one that may be copied.
