@@ -23,10 +23,12 @@ using detail::Job;
 using detail::MakeWorkers;
 using detail::Place;
 
-/// Descriptors that a loop has beside its connections: multiplexer, doorbell, listeners, lookups.
+/// Descriptors that a loop has beside its connections: multiplexer, doorbell, alarm, listeners,
+/// lookups.
 constexpr std::size_t descriptors_besides = 64;
 
-/// A thread has a loop of its own for its one connection, a process is watched.
+/// A thread has a loop of its own for its one connection (that, multiplexer, doorbell, alarm), a
+/// process is watched.
 constexpr std::size_t descriptors_elsewhere = 4;
 
 /// Nobody needs more, and the sum fits.

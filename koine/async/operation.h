@@ -155,6 +155,20 @@ inline constexpr bool is_result = false;
 template <class T>
 inline constexpr bool is_result<Result<T>> = true;
 
+namespace detail {
+
+/// What is returned if it may fail, too.
+template <class T>
+struct AsResult {
+  using Type = Result<T>;
+};
+template <class T>
+struct AsResult<Result<T>> {
+  using Type = Result<T>;
+};
+
+}  // namespace detail
+
 /// An operation that can fail: it can show its error before it is taken. There is none until it is
 /// over.
 template <class Op>

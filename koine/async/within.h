@@ -20,15 +20,6 @@ Activity innermost(const Awaited* awaited);
 
 Error timed_out(const Awaited* awaited, Duration after);
 
-template <class T>
-struct AsResult {
-  using Type = Result<T>;
-};
-template <class T>
-struct AsResult<Result<T>> {
-  using Type = Result<T>;
-};
-
 }  // namespace detail
 
 template <Operation Op>

@@ -21,17 +21,8 @@ template <class F>
 class [[nodiscard]] CrossCall final : public Runnable, public CoAwait<CrossCall<F>> {
   using Returned = std::invoke_result_t<F&>;
 
-  template <class T>
-  struct AsResult {
-    using Type = Result<T>;
-  };
-  template <class T>
-  struct AsResult<Result<T>> {
-    using Type = Result<T>;
-  };
-
  public:
-  using Answer = AsResult<Returned>::Type;
+  using Answer = typename koine::detail::AsResult<Returned>::Type;
 
   CrossCall(Mailbox& here, Mailbox& there, F f)
       : round_(new Round(here, std::move(f))), there_(there) {}
