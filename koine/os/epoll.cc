@@ -17,7 +17,9 @@ unsigned news_of(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) news |= writable_news;
   if ((events & EPOLLERR) != 0) news |= error_news;
   if ((events & EPOLLHUP) != 0) news |= readable_news | writable_news | ended_news;
-  if ((events & EPOLLRDHUP) != 0) news |= readable_news | ended_news;
+  // Urgent data ends a read short of what follows it: as after the end, only EAGAIN says that
+  // nothing more is there.
+  if ((events & (EPOLLRDHUP | EPOLLPRI)) != 0) news |= readable_news | ended_news;
   return news;
 }
 
@@ -29,7 +31,7 @@ class Epoll final : public Multiplexer {
 
   Result<void> add(Watcher& watcher) override {
     watchers_.add(watcher);
-    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
                       .data = {.u64 = watchers_.token_of(watcher).packed()}};
     if (sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, watcher.fd, &event) == 0) return {};
     const int error = errno;

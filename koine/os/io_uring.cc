@@ -23,13 +23,22 @@ constexpr unsigned completions = 4096;
 constexpr std::uint64_t nobody =
     ~std::uint64_t{0};  // the token of requests whose answer is not news
 
+/// What is asked about.
+constexpr unsigned interest = POLLIN | POLLOUT | POLLPRI | POLLRDBAND | POLLRDHUP;
+
+/// Urgent data (POLLPRI) ends a read short of what follows it: as after the end, only EAGAIN says
+/// that nothing more is there. A wake-up that comes alone brings POLLPRI for whatever has arrived,
+/// and POLLRDBAND with it. When several came since the last time, the kernel looks at the socket
+/// itself; and urgent data wakes twice, once as such and once as what arrived.
+bool is_urgent(int events) { return (events & (POLLPRI | POLLRDBAND)) == POLLPRI; }
+
 unsigned news_of(int events) {
   unsigned news = 0;
   if ((events & POLLIN) != 0) news |= readable_news;
   if ((events & POLLOUT) != 0) news |= writable_news;
   if ((events & POLLERR) != 0) news |= error_news;
   if ((events & POLLHUP) != 0) news |= readable_news | writable_news | ended_news;
-  if ((events & POLLRDHUP) != 0) news |= readable_news | ended_news;
+  if ((events & POLLRDHUP) != 0 || is_urgent(events)) news |= readable_news | ended_news;
   return news;
 }
 
@@ -177,7 +186,7 @@ class IoUring final : public Multiplexer {
   Result<void> arm(Watcher& watcher) {
     io_uring_sqe* request = next_request();
     if (request == nullptr) return fail(Fault::exhausted, "watch");
-    io_uring_prep_poll_multishot(request, watcher.fd, POLLIN | POLLOUT | POLLRDHUP);
+    io_uring_prep_poll_multishot(request, watcher.fd, interest);
     request->user_data = watchers_.token_of(watcher).packed();
     return {};
   }

@@ -137,8 +137,9 @@ std::unexpected<Error> SocketStream::failed(const char* operation) const {
 [[gnu::always_inline]] inline ssize_t SocketStream::receive_some(MutableBytes into) {
   into = into.first(allowed(Call::recv, into.size()));
   for (;;) {
-    const ssize_t count =
-        track_ ? receive_tracked(into) : sys::recv(watcher_.fd, into.data(), into.size(), 0);
+    const ssize_t count = track_ || transport_ != Transport::tcp
+                              ? receive_tracked(into)
+                              : sys::recv(watcher_.fd, into.data(), into.size(), 0);
     if (count < 0 && errno == EINTR) continue;
     // Less than asked for: there is no more, and what comes next will be news.
     if (count > 0 && static_cast<std::size_t>(count) < into.size()) watcher_.drained();
@@ -172,16 +173,20 @@ std::unexpected<Error> SocketStream::nothing_yet() {
   return fail(Fault::would_block);
 }
 
+/// Also for Unix sockets, which end a read behind descriptors (dropped here) and between two
+/// senders whom they name (unix(7)). They say so: what came beside the bytes had no room. Then only
+/// EAGAIN means that nothing more is there.
 ssize_t SocketStream::receive_tracked(MutableBytes into) {
   ControlBuffer room;
   iovec piece{into.data(), into.size()};
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  track_->give_room(message, room);
-  const std::int64_t asking_since_ns = track_->asking_since();
+  if (track_) track_->give_room(message, room);
+  const std::int64_t asking_since_ns = track_ ? track_->asking_since() : 0;
   const ssize_t count = sys::recvmsg(watcher_.fd, &message, 0);
-  if (count > 0)
+  if ((message.msg_flags & MSG_CTRUNC) != 0) watcher_.presume(ended_news);
+  if (track_ && count > 0)
     track_->arrived(message, asking_since_ns, static_cast<std::size_t>(count) == into.size());
   return count;
 }
