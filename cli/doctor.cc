@@ -85,6 +85,7 @@ Json as_json(const Machine& machine) {
   }
   Json ring = {{"set_up", machine.ring.set_up},
                {"defer_taskrun", machine.ring.defer_taskrun},
+               {"cqe_mixed", machine.ring.cqe_mixed},
                {"features", machine.ring.features}};
   if (!machine.ring.why_not.empty()) ring["reason"] = machine.ring.why_not;
   if (machine.ring.disabled >= 0) ring["io_uring_disabled"] = machine.ring.disabled;
@@ -153,6 +154,9 @@ std::string ring_rows(const Machine& machine) {
   std::string text =
       row("io_uring", ring.defer_taskrun ? "runs completions when we wait (DEFER_TASKRUN)"
                                          : "interrupts to run completions: no DEFER_TASKRUN");
+  text +=
+      row("", ring.cqe_mixed ? "brings a journey's stamps (CQE_MIXED)"
+                             : "a journey's stamps are read from the error queue: no CQE_MIXED");
   return text +
          row("", fmt::format("{} features: {} ...", ring.features.size(),
                              fmt::join(ring.features.begin(),

@@ -113,6 +113,9 @@ RingFacts examine_ring() {
   params = {};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
   facts.defer_taskrun = static_cast<bool>(set_up_ring(params));
+  params = {};
+  params.flags = 1U << 18;  // IORING_SETUP_CQE_MIXED, which Debian 12's headers do not know
+  facts.cqe_mixed = static_cast<bool>(set_up_ring(params));
   return facts;
 }
 

@@ -22,6 +22,7 @@ struct RingFacts {
   std::string why_not;  ///< when it does not
   int disabled = -1;    ///< kernel.io_uring_disabled: 0 for all, 1 some, 2 nobody; -1 unknown
   bool defer_taskrun = false;  ///< IORING_SETUP_SINGLE_ISSUER with DEFER_TASKRUN (Linux 6.1)
+  bool cqe_mixed = false;      ///< IORING_SETUP_CQE_MIXED (Linux 6.18), for the kernel's stamps
   std::vector<std::string> features;
 };
 

@@ -3,12 +3,19 @@
 // Readiness only: data moves by recv(2) and send(2), so the ring never holds a pointer into
 // anybody's memory. A poll request does hold its file, so remove() takes it back and sees it end:
 // otherwise closing the descriptor would not close the connection.
+//
+// From Linux 6.18 on the ring also brings what sockets report about stamped messages, once the
+// first such report was there: half as dear as reading the error queue (docs/decisions/0007). Each
+// is a completion of two places in the ring, the others have one. Debian 12's headers and liburing
+// know neither, so the constants are here, and so is the way through the ring.
 #include <liburing.h>
 #include <poll.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <span>
+#include <vector>
 
 #include "koine/os/fault_of.h"
 #include "koine/os/fd.h"
@@ -22,6 +29,13 @@ constexpr unsigned submissions = 256;
 constexpr unsigned completions = 4096;
 constexpr std::uint64_t nobody =
     ~std::uint64_t{0};  // the token of requests whose answer is not news
+constexpr std::uint64_t of_reports = std::uint64_t{1} << 31;  // in a token: the request for them
+
+constexpr unsigned completions_of_two_sizes = 1U << 18;  // IORING_SETUP_CQE_MIXED, Linux 6.18
+constexpr unsigned is_filler = 1U << 5;                  // IORING_CQE_F_SKIP: up to the ring's end
+constexpr unsigned has_two_places = 1U << 15;            // IORING_CQE_F_32
+constexpr unsigned bring_reports = 4;                    // SOCKET_URING_OP_TX_TIMESTAMP, Linux 6.17
+constexpr unsigned report_type_bit = 17;  // IORING_TIMESTAMP_TYPE_SHIFT, of a completion's flags
 
 /// What is asked about.
 constexpr unsigned interest = POLLIN | POLLOUT | POLLPRI | POLLRDBAND | POLLRDHUP;
@@ -56,15 +70,17 @@ class IoUring final : public Multiplexer {
 
   /// 0 or an errno. Newer flags first: tasks' work is done when we wait, not by interrupting us.
   [[gnu::cold]] int set_up() {
-    if (const int error = injected(Call::ring_setup); error != 0) return error;
+    constexpr unsigned when_we_wait =
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN;
     int result = -EINVAL;
     for (const unsigned flags :
-         {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN,
-          IORING_SETUP_COOP_TASKRUN, 0U}) {
+         {when_we_wait | completions_of_two_sizes, when_we_wait, IORING_SETUP_COOP_TASKRUN, 0U}) {
       io_uring_params params{};
       params.flags = flags | IORING_SETUP_CQSIZE;
       params.cq_entries = completions;
-      result = io_uring_queue_init_params(submissions, &ring_, &params);
+      result = -injected(Call::ring_setup);
+      if (result == 0) result = io_uring_queue_init_params(submissions, &ring_, &params);
+      brings_reports_ = (flags & completions_of_two_sizes) != 0;
       if (result != -EINVAL) break;
     }
     if (result < 0) return -result;
@@ -88,6 +104,61 @@ class IoUring final : public Multiplexer {
   void remove(Watcher& watcher) override {
     const std::uint64_t token = watchers_.token_of(watcher).packed();
     watchers_.remove(watcher);
+    if (watcher.slot < reported_.size() && reported_[watcher.slot]) {
+      reported_[watcher.slot] = false;
+      take_back(token | of_reports);
+    }
+    take_back(token);
+  }
+
+  Result<void> wait(std::optional<Duration> timeout, Newsroom& newsroom) override {
+    if (const int error = enter(timeout); error != 0)
+      return std::unexpected(system_error("io_uring_enter", {}, error));
+    // Copied out first: who hears the news may well submit and reap himself.
+    std::array<News, 256> heard;
+    for (;;) {
+      const std::size_t count = take(heard);
+      for (std::size_t i = 0; i < count; ++i) tell(heard[i], newsroom);
+      if (count < heard.size()) return {};
+    }
+  }
+
+ private:
+  struct News {
+    std::uint64_t token;
+    int result;
+    unsigned flags;
+    std::int64_t ns;  // of a report
+  };
+
+  unsigned tail() const { return io_uring_smp_load_acquire(ring_.cq.ktail); }
+  const io_uring_cqe& completion_at(unsigned place) const {
+    return ring_.cq.cqes[place & ring_.cq.ring_mask];
+  }
+  static unsigned places_of(const io_uring_cqe& completion) {
+    return (completion.flags & has_two_places) != 0 ? 2 : 1;
+  }
+
+  /// Takes the oldest completions, as many as there is room for: how many.
+  std::size_t take(std::span<News> into) {
+    std::size_t count = 0;
+    unsigned place = *ring_.cq.khead;
+    for (const unsigned end = tail(); place != end && count < into.size();) {
+      const io_uring_cqe& completion = completion_at(place);
+      place += places_of(completion);
+      if ((completion.flags & is_filler) != 0) continue;
+      News& news = into[count++];
+      news = {completion.user_data, result_of(completion), completion.flags, 0};
+      if ((news.flags & has_two_places) != 0)
+        news.ns = static_cast<std::int64_t>(completion.big_cqe[0] * 1'000'000'000 +
+                                            completion.big_cqe[1]);
+    }
+    io_uring_smp_store_release(ring_.cq.khead, place);
+    return count;
+  }
+
+  /// Ends a request of the kernel's.
+  void take_back(std::uint64_t token) {
     io_uring_sqe* request = next_request();
     if (request == nullptr) return;
     io_uring_prep_cancel64(request, token, 0);
@@ -104,37 +175,13 @@ class IoUring final : public Multiplexer {
     }
   }
 
-  Result<void> wait(std::optional<Duration> timeout, Newsroom& newsroom) override {
-    if (const int error = enter(timeout); error != 0)
-      return std::unexpected(system_error("io_uring_enter", {}, error));
-    // Copied out first: who hears the news may well submit and reap himself.
-    std::array<io_uring_cqe*, 256> found;
-    std::array<News, 256> heard;
-    for (;;) {
-      const unsigned count = io_uring_peek_batch_cqe(&ring_, found.data(), found.size());
-      if (count == 0) return {};
-      for (unsigned i = 0; i < count; ++i)
-        heard[i] = {found[i]->user_data, result_of(*found[i]), found[i]->flags};
-      io_uring_cq_advance(&ring_, count);
-      for (unsigned i = 0; i < count; ++i) tell(heard[i], newsroom);
-      if (count < found.size()) return {};
-    }
-  }
-
- private:
-  struct News {
-    std::uint64_t token;
-    int result;
-    unsigned flags;
-  };
-
-  unsigned tail() const { return io_uring_smp_load_acquire(ring_.cq.ktail); }
-
   /// Looks through the completions from `seen` on, which moves along, for the last one of `token`,
   /// or for the answer that there is no such request.
   bool has_ended(std::uint64_t token, unsigned& seen) const {
-    for (const unsigned end = tail(); seen != end; ++seen) {
-      const io_uring_cqe& completion = ring_.cq.cqes[seen & ring_.cq.ring_mask];
+    for (const unsigned end = tail(); seen != end;) {
+      const io_uring_cqe& completion = completion_at(seen);
+      seen += places_of(completion);
+      if ((completion.flags & is_filler) != 0) continue;
       if (completion.user_data == token && (completion.flags & IORING_CQE_F_MORE) == 0) return true;
       if (completion.user_data == nobody && completion.res == -ENOENT) return true;
     }
@@ -170,7 +217,7 @@ class IoUring final : public Multiplexer {
   }
 
   void tell(const News& news, Newsroom& newsroom) {
-    if (news.token == nobody) return;
+    if ((news.token & of_reports) != 0) return tell_report(news);
     Watcher* watcher = watchers_.find(Token::unpacked(news.token));
     if (watcher == nullptr) return;  // removed meanwhile
     const bool failed = news.result < 0;
@@ -180,7 +227,36 @@ class IoUring final : public Multiplexer {
     }
     // After a failure nothing is known: everybody tries, and whoever would block waits again.
     constexpr unsigned all = readable_news | writable_news | ended_news;
-    newsroom.heard(*watcher, failed ? all : news_of(news.result));
+    const unsigned what = failed ? all : news_of(news.result);
+    if ((what & error_news) != 0 && watcher->error_queue != nullptr) ask_for_reports(*watcher);
+    newsroom.heard(*watcher, what);
+  }
+
+  [[gnu::cold]] void tell_report(const News& news) {
+    if (news.token == nobody) return;
+    Watcher* watcher = watchers_.find(Token::unpacked(news.token & ~of_reports));
+    if (watcher == nullptr) return;
+    if ((news.flags & IORING_CQE_F_MORE) == 0) {
+      // Nothing is lost: what the kernel does not bring stays in the error queue, and is news.
+      reported_[watcher->slot] = false;
+      brings_reports_ = false;
+    } else if (watcher->error_queue != nullptr) {
+      watcher->error_queue->report(news.flags >> report_type_bit,
+                                   static_cast<std::uint32_t>(news.result), news.ns);
+    }
+  }
+
+  /// From now on the ring brings this socket's reports. Those with a frame it leaves in the queue.
+  [[gnu::cold]] void ask_for_reports(const Watcher& watcher) {
+    if (!brings_reports_) return;
+    if (reported_.size() <= watcher.slot) reported_.resize(watchers_.slots());
+    if (reported_[watcher.slot]) return;
+    io_uring_sqe* request = next_request();
+    if (request == nullptr) return;
+    io_uring_prep_rw(IORING_OP_URING_CMD, request, watcher.fd, nullptr, 0, 0);
+    request->cmd_op = bring_reports;
+    request->user_data = watchers_.token_of(watcher).packed() | of_reports;
+    reported_[watcher.slot] = true;
   }
 
   Result<void> arm(Watcher& watcher) {
@@ -200,6 +276,8 @@ class IoUring final : public Multiplexer {
 
   io_uring ring_{};
   bool ready_ = false;
+  bool brings_reports_ = false;  // the kernel can, as far as we know
+  std::vector<bool> reported_;   // by slot: whose reports it brings
   Watchers watchers_;
 };
 

@@ -43,15 +43,6 @@ bool is_stamp(const cmsghdr& control) {
          control.cmsg_len >= CMSG_LEN(3 * sizeof(timespec));
 }
 
-Report::Kind kind_of(std::uint32_t info) {
-  switch (info) {
-    case SCM_TSTAMP_SCHED: return Report::Kind::scheduled;
-    case SCM_TSTAMP_SND: return Report::Kind::sent;
-    case SCM_TSTAMP_ACK: return Report::Kind::confirmed;
-    default: return Report::Kind::other;
-  }
-}
-
 template <class Value>
 void put(msghdr& message, int type, Value value) {
   auto* control = reinterpret_cast<cmsghdr*>(static_cast<std::byte*>(message.msg_control) +
@@ -108,6 +99,15 @@ bool give_frames(int fd, Transport transport, bool wanted) {
 
 void disable_timestamping(int fd) { set(fd, 0); }
 
+Report::Kind kind_of_stamp(std::uint32_t type) {
+  switch (type) {
+    case SCM_TSTAMP_SCHED: return Report::Kind::scheduled;
+    case SCM_TSTAMP_SND: return Report::Kind::sent;
+    case SCM_TSTAMP_ACK: return Report::Kind::confirmed;
+    default: return Report::Kind::other;
+  }
+}
+
 std::optional<Report> next_report(int fd, MutableBytes frame) {
   ControlBuffer room;
   iovec piece{frame.data(), frame.size()};
@@ -134,7 +134,7 @@ std::optional<Report> next_report(int fd, MutableBytes frame) {
     sock_extended_err error{};
     std::memcpy(&error, CMSG_DATA(control), sizeof(error));
     is_report = error.ee_errno == ENOMSG && error.ee_origin == SO_EE_ORIGIN_TIMESTAMPING;
-    report.kind = kind_of(error.ee_info);
+    report.kind = kind_of_stamp(error.ee_info);
     report.key = error.ee_data;
   }
   if (!is_report || report.ns == 0) report.kind = Report::Kind::other;

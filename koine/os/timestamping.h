@@ -44,6 +44,9 @@ struct Report {
   std::size_t frame_bytes = 0;  ///< of the room that was given; 0 if no frame came along
 };
 
+/// What an SCM_TSTAMP_ of linux/errqueue.h says.
+Report::Kind kind_of_stamp(std::uint32_t type);
+
 /// Takes the next report; nothing if there is none.
 std::optional<Report> next_report(int fd, MutableBytes frame);
 

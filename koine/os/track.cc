@@ -224,6 +224,11 @@ unsigned Track::drain() {
   return error_means;
 }
 
+void Track::report(std::uint32_t type, std::uint32_t key, std::int64_t ns) {
+  take({.kind = kind_of_stamp(type), .key = key, .ns = ns}, {});
+  settle();
+}
+
 /// A key belongs to the message that ends there; and, if the kernel put several into one segment,
 /// to those before it, which have no report of their own. That segment may have left later than
 /// they would have.

@@ -105,6 +105,7 @@ class Track : public journey::Track, public ErrorQueue, private Timer {
 
   // ErrorQueue.
   unsigned drain() override;
+  void report(std::uint32_t type, std::uint32_t key, std::int64_t ns) override;
   bool waits() const override { return !waiting_.empty() || first_piece_waits(); }
   void hung_up() override;
 

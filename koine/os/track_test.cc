@@ -597,6 +597,55 @@ TEST_P(TrackTest, AConnectionThatBreaksKeepsNobodyWaitingForItsStamps) {
   EXPECT_TRUE(told) << to_string(told.error());
 }
 
+/// Errors and reports come as the same news.
+TEST_P(TrackTest, AClosedPortIsNoticedWhileReportsCome) {
+  Network network(reactor());
+  journey::Recorder recorder({.every = 1});
+  Tracker tracker(recorder);
+  const auto at = parse_endpoint("udp://127.0.0.1:0");
+  auto client = network.bind(*at).value();
+  auto server = network.bind(*at).value();
+  Track* asks = tracker.attach(*client).value();
+  ASSERT_TRUE(client->connect(server->local()));
+  const auto send_followed = [&]() -> Io<std::shared_ptr<Journey>> {
+    auto journey = recorder.begin(asks->connection());
+    asks->send(journey, Way::there, 5);
+    co_await attempt(send_to(*client, as_bytes("hello"), server->local()));
+    co_await attempt(settled(*asks));
+    co_return journey;
+  };
+  for (int i = 0; i < 3; ++i) {
+    const auto sent = reactor().run(within(patience, send_followed()));
+    ASSERT_TRUE(sent) << to_string(sent.error());
+    EXPECT_EQ((*sent)->request.sched.quality, Quality::exact);
+  }
+  const Address closed = server->local();
+  server.reset();
+  const auto hear = [&]() -> Io<void> {
+    auto journey = recorder.begin(asks->connection());
+    asks->send(journey, Way::there, 5);
+    co_await attempt(send_to(*client, as_bytes("hello"), closed));
+    std::array<std::byte, 100> room{};
+    co_await attempt(receive_from(*client, room));
+    co_return {};
+  };
+  const auto heard = reactor().run(within(patience, hear()));
+  ASSERT_FALSE(heard);
+  EXPECT_EQ(heard.error(), Fault::refused) << to_string(heard.error());
+}
+
+/// Whatever the kernel was asked to tell of the socket.
+TEST_P(TrackTest, AFollowedConnectionEndsWhenItIsClosed) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(reactor().run(within(patience, both.exchange("hello"))));
+  both.client.reset();
+  const auto ended = reactor().run(within(patience, Both::take(*both.server, 1)));
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error(), Fault::ended) << to_string(ended.error());
+}
+
 INSTANTIATE_TEST_SUITE_P(, TrackTest, each_multiplexer, multiplexer_name);
 
 TEST(Clocks, AClockThatWasSetContradictsWhatWasReadBefore) {

@@ -32,6 +32,9 @@ class ErrorQueue {
   /// Reads all there is: the news that an error may still mean.
   virtual unsigned drain() = 0;
 
+  /// The multiplexer has read one itself: an SCM_TSTAMP_ of linux/errqueue.h, its key, and when.
+  virtual void report(std::uint32_t type, std::uint32_t key, std::int64_t ns) = 0;
+
   /// True while reports are due.
   virtual bool waits() const = 0;
 

@@ -67,7 +67,7 @@ const std::vector<int>& errors_of(Call call) {
       {Call::recvmsg, {EINTR, ECONNREFUSED, ENOMEM}},
       {Call::ring_completion, {ECANCELED, ENOMEM, EINVAL}},
       {Call::ring_enter, {EINTR, EAGAIN, EBUSY, EBADF, ENXIO}},
-      {Call::ring_setup, {EPERM, EMFILE, ENFILE, ENOMEM, ENOSYS}},
+      {Call::ring_setup, {EPERM, EMFILE, ENFILE, ENOMEM, ENOSYS, EINVAL}},
       {Call::select, {EINTR, ENOMEM, EBADF}},
       {Call::send, {EINTR, ECONNRESET, ENOBUFS, ENOMEM, ETIMEDOUT, EHOSTUNREACH}},
       {Call::sendmsg,
