@@ -138,7 +138,7 @@ std::unexpected<Error> SocketStream::failed(const char* operation) const {
   into = into.first(allowed(Call::recv, into.size()));
   for (;;) {
     const ssize_t count = track_ || transport_ != Transport::tcp
-                              ? receive_tracked(into)
+                              ? receive_message(into)
                               : sys::recv(watcher_.fd, into.data(), into.size(), 0);
     if (count < 0 && errno == EINTR) continue;
     // Less than asked for: there is no more, and what comes next will be news.
@@ -173,10 +173,10 @@ std::unexpected<Error> SocketStream::nothing_yet() {
   return fail(Fault::would_block);
 }
 
-/// Also for Unix sockets, which end a read behind descriptors (dropped here) and between two
-/// senders whom they name (unix(7)). They say so: what came beside the bytes had no room. Then only
-/// EAGAIN means that nothing more is there.
-ssize_t SocketStream::receive_tracked(MutableBytes into) {
+/// For messages that are followed, and for Unix sockets, which end a read behind descriptors
+/// (dropped here) and between two senders whom they name (unix(7)). They say so: what came beside
+/// the bytes had no room. Then only EAGAIN means that nothing more is there.
+ssize_t SocketStream::receive_message(MutableBytes into) {
   ControlBuffer room;
   iovec piece{into.data(), into.size()};
   msghdr message{};

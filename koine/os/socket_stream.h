@@ -113,7 +113,7 @@ class SocketStream final : public Stream {
   ssize_t receive_some(MutableBytes into);
   Result<std::size_t> received_none(ssize_t count);
   std::unexpected<Error> nothing_yet();
-  ssize_t receive_tracked(MutableBytes into);
+  ssize_t receive_message(MutableBytes into);
   ssize_t send_tracked(Bytes from);
   Result<std::size_t> write_otherwise(Bytes from);
   Result<std::size_t> collect(Bytes from);
