@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "koine/os/fault_of.h"
+#include "koine/os/lingering_datagrams.h"
 #include "koine/os/sockaddr.h"
 #include "koine/os/system.h"
 #include "koine/os/track.h"
@@ -47,6 +48,7 @@ SocketDatagram::~SocketDatagram() {
   depart();
   detach();
   reactor_.unwatch(watcher_);
+  if (!trains_.empty()) linger(reactor_, std::move(socket_.fd), std::move(trains_));
 }
 
 // Receiving.
@@ -329,6 +331,14 @@ void SocketDatagram::depart() {
   }
   trains_.clear();
   oldest_ = 0;
+}
+
+Result<void> SocketDatagram::flush_now() {
+  waits_by_clock_ = false;
+  depart();
+  if (late_) return std::unexpected(late_error());
+  if (!trains_.empty()) return fail(Fault::would_block);
+  return {};
 }
 
 Result<void> SocketDatagram::connect(const Address& peer) {

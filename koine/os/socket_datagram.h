@@ -32,6 +32,7 @@ class SocketDatagram final : public Datagram, private Timer {
 
   Result<Received> receive_now(MutableBytes into) override;
   Result<void> send_now(Bytes from, const Address& to) override;
+  Result<void> flush_now() override;
   Result<void> connect(const Address& peer) override;
   WaitList& readable() override { return watcher_.readers; }
   WaitList& writable() override { return waits_by_clock_ ? by_clock_ : watcher_.writers; }

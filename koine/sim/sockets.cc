@@ -410,6 +410,12 @@ Result<void> SimDatagram::send_now(Bytes from, const Address& to) {
   return {};
 }
 
+/// The stack has whatever was accepted.
+Result<void> SimDatagram::flush_now() {
+  if (socket_.stack() == nullptr) return fail(Fault::closed, "flush", name());
+  return {};
+}
+
 Result<void> SimDatagram::connect(const Address& peer) {
   stack::Host* const stack = socket_.stack();
   if (stack == nullptr) return fail(Fault::closed, "connect", to_string(peer));

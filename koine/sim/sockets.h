@@ -175,6 +175,7 @@ class SimDatagram final : public Datagram, private SocketUser {
 
   Result<Received> receive_now(MutableBytes into) override;
   Result<void> send_now(Bytes from, const Address& to) override;
+  Result<void> flush_now() override;
   Result<void> connect(const Address& peer) override;
   WaitList& readable() override { return readers_; }
   WaitList& writable() override { return writers_; }

@@ -25,7 +25,9 @@ struct Received {
 ///
 /// What is sent to one peer in one turn of the loop may leave together, at the end of that turn or
 /// when the socket dies; each datagram is still received by itself. When one that was accepted then
-/// cannot be sent, the next send to that peer says so, or the next receive that finds nothing.
+/// cannot be sent, the next send to that peer says so, or the next receive that finds nothing, or
+/// flush(). What finds no room when the socket dies is sent as soon as there is some, for a bounded
+/// time; whoever has to know that it left calls flush() before.
 class Datagram {
  public:
   virtual ~Datagram() = default;
@@ -38,11 +40,15 @@ class Datagram {
   /// path.
   virtual Result<void> send_now(Bytes from, const Address& to) = 0;
 
+  /// Hands what was accepted to the network. would_block while it has no room for that; fails with
+  /// what became of a datagram that could not be sent.
+  virtual Result<void> flush_now() = 0;
+
   /// From now on only `peer` is heard, and what it refuses is reported: a send that met a closed
   /// port makes the next receive fail with Fault::refused (RFC 1122, section 4.1.3.3).
   virtual Result<void> connect(const Address& peer) = 0;
 
-  /// Woken when receive_now(), send_now() may do something again.
+  /// Woken when receive_now(), and send_now() or flush_now(), may do something again.
   virtual WaitList& readable() = 0;
   virtual WaitList& writable() = 0;
 
@@ -90,5 +96,21 @@ extern template class Trying<SendTo, void>;
 inline SendTo send_to(Datagram& socket, Bytes from, Address to) {
   return SendTo(socket, from, std::move(to));
 }
+
+class [[nodiscard]] FlushDatagrams final : public Trying<FlushDatagrams, void> {
+ public:
+  explicit FlushDatagrams(Datagram& socket) : socket_(socket) {}
+  Result<void> attempt_once() { return socket_.flush_now(); }
+  void park() { socket_.writable().join(*this); }
+  Activity activity() const override { return {"flush", socket_.name()}; }
+
+ private:
+  Datagram& socket_;
+};
+
+extern template class Trying<FlushDatagrams, void>;
+
+/// `co_await attempt(flush(socket))`: the network has all that was sent.
+inline FlushDatagrams flush(Datagram& socket) { return FlushDatagrams(socket); }
 
 }  // namespace koine

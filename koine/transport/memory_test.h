@@ -242,6 +242,7 @@ class MemoryDatagram final : public Datagram {
     return Received{.size = size, .from = from, .truncated = size < text.size()};
   }
   Result<void> send_now(Bytes from, const Address& to) override;
+  Result<void> flush_now() override { return {}; }
   Result<void> connect(const Address&) override { return {}; }
   WaitList& readable() override { return readable_; }
   WaitList& writable() override { return writable_; }

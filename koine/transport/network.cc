@@ -12,6 +12,7 @@ namespace koine {
 template class Trying<Accept, std::unique_ptr<Stream>>;
 template class Trying<ReceiveFrom, Received>;
 template class Trying<SendTo, void>;
+template class Trying<FlushDatagrams, void>;
 
 Io<std::unique_ptr<Stream>> Network::connect(Address peer, Transport transport) {
   return connect_stream(std::move(peer), transport, &os::connector);

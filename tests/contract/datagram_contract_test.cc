@@ -207,6 +207,21 @@ TEST_P(DatagramContract, WhatWasSentIsSentWhenTheSocketCloses) {
   }
 }
 
+TEST_P(DatagramContract, WhoFlushesNeedNotWaitForTheEndOfTheTurn) {
+  auto ours = anywhere();
+  auto theirs = anywhere();
+  {
+    const Loop::Entered entered(place->loop());
+    for (std::size_t i = 0; i < 10; ++i)
+      ASSERT_TRUE(ours->send_now(as_bytes(message(i, 30)), theirs->local()));
+  }
+  const auto flushed = place->run(flush(*ours));
+  EXPECT_TRUE(flushed) << why(flushed);
+  const auto heard = place->run(hear_all(*theirs, 10, plenty));
+  ASSERT_TRUE(heard) << why(heard);
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ((*heard)[i].text, message(i, 30));
+}
+
 TEST_P(DatagramContract, SaysThatAMessageWasLongerThanItsRoom) {
   auto ours = anywhere();
   auto theirs = anywhere();

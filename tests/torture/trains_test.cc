@@ -66,9 +66,9 @@ std::string joined(const std::vector<std::string>& parts) {
 /// A program of somebody else's, which knows of trains.
 class Stranger {
  public:
-  Stranger() : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    const Sockaddr any = to_sockaddr(Address(loopback_v4, 0)).value();
-    EXPECT_EQ(::bind(fd_.get(), any.get(), any.size), 0);
+  explicit Stranger(std::uint16_t port = 0) : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    const Sockaddr at = to_sockaddr(Address(loopback_v4, port)).value();
+    EXPECT_EQ(::bind(fd_.get(), at.get(), at.size), 0);
     EXPECT_TRUE(accept_trains(fd_.get()));
   }
 
@@ -279,6 +279,92 @@ TEST_F(LevelTriggeredTrainsTest, WhatTheKernelHasNoRoomForWaitsAndKeepsItsOrder)
     EXPECT_TRUE(faults::was_hit());
     expect_arrive(*theirs, all);
   }
+}
+
+TEST_F(LevelTriggeredTrainsTest, WhatFindsNoRoomWhenTheSocketClosesIsSentWhenThereIsSome) {
+  // Room after the train was refused; after its first datagram was, too, which has to wait for
+  // news.
+  for (const int refused : {1, 2}) {
+    auto ours = anywhere();
+    const auto theirs = anywhere();
+    const auto all = messages(10, 100);
+    const Loop::Entered entered(reactor_->loop());
+    for (const std::string& text : all)
+      ASSERT_TRUE(ours->send_now(as_bytes(text), theirs->local()));
+    faults::begin({.call = Call::sendmsg, .number = 1, .error = EAGAIN, .times = refused});
+    ours.reset();
+    EXPECT_TRUE(faults::was_hit());
+    expect_arrive(*theirs, all);
+    faults::end();
+  }
+}
+
+TEST_F(LevelTriggeredTrainsTest, AnEarlierRefusalStopsNothingThatIsSentAfterTheSocketIsClosed) {
+  auto ours = anywhere();
+  const Address at = Stranger().local();
+  const auto all = messages(10, 100);
+  const Loop::Entered entered(reactor_->loop());
+  ASSERT_TRUE(ours->connect(at));
+  for (const std::string& text : all) ASSERT_TRUE(ours->send_now(as_bytes(text), at));
+  const Stranger late(at.port());
+  faults::begin({.call = Call::sendmsg, .number = 1, .error = EAGAIN});
+  ours.reset();
+  faults::end();
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_EQ(late.receive(), all[i]);
+}
+
+TEST_F(LevelTriggeredTrainsTest, AReactorMayDieBeforeTheKernelHadRoom) {
+  auto ours = anywhere();
+  const Stranger stranger;
+  {
+    const Loop::Entered entered(reactor_->loop());
+    faults::begin({.call = Call::sendmsg, .number = 2, .error = EAGAIN, .times = 2});
+    for (const std::string& text : messages(10, 100))
+      ASSERT_TRUE(ours->send_now(as_bytes(text), stranger.local()));
+    ours.reset();
+    EXPECT_TRUE(faults::was_hit());
+    faults::end();
+  }
+  reactor_.reset();
+  EXPECT_EQ(stranger.receive(), messages(1, 100)[0]);
+  EXPECT_EQ(stranger.receive(), "");
+}
+
+TEST_F(LevelTriggeredTrainsTest, WhoFlushesWaitsForRoom) {
+  const auto ours = anywhere();
+  const Stranger stranger;
+  const auto all = messages(10, 100);
+  const auto send_and_flush = [&]() -> Io<std::string> {
+    for (const std::string& text : all)
+      co_await attempt(send_to(*ours, as_bytes(text), stranger.local()));
+    co_await attempt(flush(*ours));
+    const std::string first = stranger.receive();
+    co_return first + stranger.receive();
+  };
+  faults::begin({.call = Call::sendmsg, .number = 2, .error = EAGAIN, .times = 3});
+  const auto received = run(send_and_flush());
+  const auto calls = faults::end();
+  ASSERT_TRUE(received) << to_string(received.error());
+  EXPECT_EQ(*received, joined(all));
+  EXPECT_EQ(calls[static_cast<std::size_t>(Call::sendmsg)], 1 + 3 + 1);
+}
+
+TEST_F(TrainsTest, WhoFlushesIsToldWhatWasLost) {
+  const auto ours = anywhere();
+  const auto theirs = anywhere();
+  const auto send_and_flush = [&]() -> Io<void> {
+    for (const std::string& text : messages(10, 100))
+      co_await attempt(send_to(*ours, as_bytes(text), theirs->local()));
+    co_return co_await flush(*ours);
+  };
+  faults::begin({.call = Call::sendmsg, .number = 2, .error = ENOBUFS, .times = 10});
+  const auto flushed = run(send_and_flush());
+  faults::end();
+  ASSERT_FALSE(flushed);
+  EXPECT_EQ(to_string(flushed.error()),
+            "send to " + to_string(theirs->local()) +
+                ": out of resources: datagrams that had been accepted and are lost: 9");
+  EXPECT_TRUE(run(flush(*ours)));
 }
 
 TEST_F(TrainsTest, AKernelWithoutTrainsIsServedDatagramByDatagram) {
