@@ -43,11 +43,11 @@ std::uint64_t entropy() {
   }
   std::unique_ptr<Reactor> reactor(
       new Reactor(std::move(*multiplexer), std::move(mailbox), options.busy_poll));
-  for (Watcher* watcher : {&reactor->doorbell_.watcher, &reactor->alarm_.watcher}) {
-    if (watcher->fd < 0) continue;
-    if (auto watched = reactor->watch(*watcher); !watched)
-      return std::unexpected(std::move(watched.error()));
-  }
+  if (auto watched = reactor->watch(reactor->doorbell_.watcher); !watched)
+    return std::unexpected(std::move(watched.error()));
+  // Without the alarm every wait has a timeout of its own, which costs a little more.
+  Watcher& alarm = reactor->alarm_.watcher;
+  if (alarm.fd >= 0 && !reactor->watch(alarm)) alarm.fd = -1;
   return reactor;
 }
 
@@ -186,7 +186,7 @@ Reactor::Alarm::Alarm(Fd timer) : timer_(std::move(timer)) {
 }
 
 bool Reactor::Alarm::ring_by(Instant when, Instant now) {
-  if (!timer_) return false;
+  if (watcher.fd < 0) return false;
   if (rings_ > now && rings_ <= when) return true;
   const itimerspec once{.it_interval = {}, .it_value = timespec_of(when.time_since_epoch())};
   if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &once, nullptr) != 0) return false;

@@ -1,5 +1,9 @@
 #include "koine/os/reactor.h"
 
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <string>
 #include <thread>
@@ -173,6 +177,34 @@ TEST_P(ReactorTest, FallsAsleepWhenBusyPollingWasInVain) {
   });
   EXPECT_TRUE((*busy)->run(within(60s, wait_for(rung))));
   other.join();
+}
+
+TEST(ReactorOnSelect, NeedsNoAlarmAndSaysWhenItCannotBeWoken) {
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  if (files.rlim_cur < FD_SETSIZE + 16)
+    GTEST_SKIP() << "the limit on open files is too low to have a descriptor that does not fit";
+  std::vector<Fd> taken;
+  do {
+    taken.emplace_back(::dup(0));
+    ASSERT_TRUE(taken.back());
+  } while (taken.back().get() < FD_SETSIZE - 2);
+  {
+    // Its bell is the last descriptor that fits, so its alarm is one that does not.
+    const auto made = Reactor::make({.multiplexer = "select", .busy_poll = {}});
+    ASSERT_TRUE(made) << to_string(made.error());
+    EXPECT_EQ((*made)->run(answer_after(150ms, 4)), 4) << "a deadline that the alarm would have";
+    Event rung;
+    std::thread other([&] { (*made)->post([&] { rung.set(); }); });
+    EXPECT_TRUE((*made)->run(within(60s, wait_for(rung))));
+    other.join();
+  }
+  taken.emplace_back(::dup(0));
+  const auto none = Reactor::make({.multiplexer = "select", .busy_poll = {}});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(to_string(none.error()),
+            "watch: over the limit: select cannot watch descriptor 1024: it takes only those below "
+            "1024; choose poll, epoll or io_uring");
 }
 
 TEST(ReactorOfNoName, SaysWhichMultiplexersThereAre) {
