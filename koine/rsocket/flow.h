@@ -37,7 +37,7 @@ struct Follower;
 
 /// One item's way: from the asker in its `request`, to the asker in its `reply`.
 struct ItemJourney {
-  std::uint32_t item = 0;  ///< which one of its sender's, from 1
+  std::uint64_t item = 0;  ///< which one of its sender's, from 1
   bool is_reply = false;
   std::shared_ptr<const journey::Journey> journey;
 };

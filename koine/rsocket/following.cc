@@ -38,7 +38,7 @@ void Follower::begins() {
   done.reset();
 }
 
-void Follower::ends(std::uint32_t item, bool is_reply, std::shared_ptr<const Journey> journey) {
+void Follower::ends(std::uint64_t item, bool is_reply, std::shared_ptr<const Journey> journey) {
   if (item == 0) {
     journeys.request = std::move(journey);
   } else if (journey && journeys.items.size() < items_max) {

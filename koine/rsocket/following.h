@@ -47,7 +47,7 @@ struct Follower {
   koine::Event done = {};  ///< set while nothing is
 
   void begins();
-  void ends(std::uint32_t item, bool is_reply, std::shared_ptr<const journey::Journey> journey);
+  void ends(std::uint64_t item, bool is_reply, std::shared_ptr<const journey::Journey> journey);
   void loses();
 };
 
@@ -158,7 +158,7 @@ class Following final : public InJourneys, private Timer {
   /// Waits for our kernel's words, and the peer's.
   struct Joining {
     std::uint32_t id = 0;
-    std::uint32_t item = 0;
+    std::uint64_t item = 0;
     Asked asked{};
     bool is_reply = false;  ///< came to us
     bool wants_half = false;
@@ -176,7 +176,7 @@ class Following final : public InJourneys, private Timer {
   /// Waits for our kernel's words, to tell them.
   struct Telling {
     std::uint32_t id = 0;
-    std::uint32_t item = 0;
+    std::uint64_t item = 0;
     Called call{};
     bool has_half = false;
     bool has_late = false;
@@ -189,8 +189,8 @@ class Following final : public InJourneys, private Timer {
     bool is_told = false;  ///< the other side is
     bool frames = false;
     std::uint32_t every = 0;
-    std::uint32_t sent = 0;  ///< items
-    std::uint32_t received = 0;
+    std::uint64_t sent = 0;  ///< items
+    std::uint64_t received = 0;
     std::shared_ptr<Follower> follower = {};
   };
   using AnyItem = std::variant<std::monostate, ReplyBlock, ItemBlock>;

@@ -117,7 +117,7 @@ TEST(RsocketJourney, AStreamIsFollowedAndSoAreItsItems) {
   expect_one_way(*journeys->request, false);
   EXPECT_LE(journeys->request->request.recv_out.ns, journeys->request->handler_in.ns);
   ASSERT_EQ(journeys->items.size(), 5U);
-  std::vector<std::uint32_t> numbers;
+  std::vector<std::uint64_t> numbers;
   for (const ItemJourney& item : journeys->items) {
     numbers.push_back(item.item);
     EXPECT_TRUE(item.is_reply);
@@ -125,7 +125,7 @@ TEST(RsocketJourney, AStreamIsFollowedAndSoAreItsItems) {
     EXPECT_LT(journeys->request->request.write_in.ns, item.journey->reply.recv_out.ns);
   }
   std::ranges::sort(numbers);
-  EXPECT_EQ(numbers, (std::vector<std::uint32_t>{1, 2, 3, 4, 5}));
+  EXPECT_EQ(numbers, (std::vector<std::uint64_t>{1, 2, 3, 4, 5}));
   EXPECT_EQ(both.asked.journeys(), 6U);
 }
 

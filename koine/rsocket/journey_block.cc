@@ -117,7 +117,7 @@ void write(ByteVector& out, const HalfBlock& half) {
   Writer writer(out);
   writer.put(static_cast<std::uint8_t>(Kind::half), 1);
   writer.put(half.stream_id, 4);
-  writer.put(half.item, 4);
+  writer.put(half.item, 8);
   write_half(out, half.half);
 }
 
@@ -127,7 +127,7 @@ void write(ByteVector& out, const ItemBlock& item) {
   writer.put((item.has_own_metadata ? own_metadata_flag : 0U) |
                  (item.sender_joins ? sender_joins_flag : 0U),
              1);
-  writer.put(item.item, 4);
+  writer.put(item.item, 8);
   for (const std::uint8_t byte : item.trace_id) writer.put(byte, 1);
   const bool is_exact = item.write_in.quality == Quality::exact;
   const std::int64_t ns = std::clamp<std::int64_t>(item.write_in.ns, 0, base_max);
@@ -145,7 +145,7 @@ void write(ByteVector& out, const LateBlock& late) {
   const std::size_t at = out.size();
   writer.put(0, 1);
   writer.put(late.stream_id, 4);
-  writer.put(late.item, 4);
+  writer.put(late.item, 8);
   writer.put_base({&leg.write_out, &leg.sched, &leg.ack, &leg.first_snd, &first_of_all});
   std::uint64_t qualities = 0;
   for (const Stamp* stamp : stamps) {
@@ -278,7 +278,7 @@ ReplyBlock read_reply(Reading& from) {
 HalfBlock read_half_block(Reading& from) {
   HalfBlock half;
   half.stream_id = from.take32();
-  half.item = from.take32();
+  half.item = from.take(8);
   half.half = read_half(from);
   return half;
 }
@@ -289,7 +289,7 @@ ItemBlock read_item(Reading& from) {
   from.refuse_unless(flags <= (own_metadata_flag | sender_joins_flag));
   item.has_own_metadata = (flags & own_metadata_flag) != 0;
   item.sender_joins = (flags & sender_joins_flag) != 0;
-  item.item = from.take32();
+  item.item = from.take(8);
   from.refuse_unless(item.item != 0);
   for (std::uint8_t& byte : item.trace_id) byte = static_cast<std::uint8_t>(from.take(1));
   const std::uint64_t ns = from.take(8);
@@ -303,7 +303,7 @@ LateBlock read_late(Reading& from) {
   Leg& leg = late.leg;
   const std::uint64_t qualities = from.take(1);
   late.stream_id = from.take32();
-  late.item = from.take32();
+  late.item = from.take(8);
   from.take_base();
   int shift = 6;
   for (Stamp* stamp : {&leg.write_out, &leg.sched, &leg.ack, &leg.first_snd}) {

@@ -10,14 +10,14 @@
 //     reply    3 | flags (8): 1 the answer has metadata of its own before this
 //                | qualities (16) | base (64) | rx, recv_in, recv_out, handler_in, handler_out,
 //                  write_in (40 each) | waited for a CPU (40), all ones: unknown
-//     late     4 | qualities (8) | stream (32) | item (32), 0: the answer | base (64)
+//     late     4 | qualities (8) | stream (32) | item (64), 0: the answer | base (64)
 //                | write_out, sched, ack, first_snd (40 each) | sendings, cwnd, srtt_us, mss,
 //                  unsent_bytes, retransmits (32 each) | writer waited for a CPU (40)
 //                | count (8) | snd: quality (8), stamp (40), each | bytes of the frame (8)
 //                | its length on the wire (32) and the bytes, if there are any
 //     item     5 | flags (8): 1 the item has metadata of its own before this, 2 its sender joins
-//                | item (32), from 1 | trace id (128) | write_in (64), 0: missing
-//     half     6 | stream (32) | item (32), 0: the request | qualities and all behind, as in reply
+//                | item (64), from 1 | trace id (128) | write_in (64), 0: missing
+//     half     6 | stream (32) | item (64), 0: the request | qualities and all behind, as in reply
 //
 // hello travels in SETUP and in METADATA_PUSH, request in a request's metadata, reply in its
 // answer's, item in an item's, late and half in METADATA_PUSH. A block of another length than these
@@ -73,7 +73,7 @@ struct ReplyBlock {
 /// What it learns afterwards: the sender's half of the answer's leg, or an item's, and its frame.
 struct LateBlock {
   std::uint32_t stream_id = 0;
-  std::uint32_t item = 0;  ///< 0: the answer, ERROR included
+  std::uint64_t item = 0;  ///< 0: the answer, ERROR included
   journey::Leg leg = {};
   std::optional<journey::Frame> frame = {};
 
@@ -86,7 +86,7 @@ struct LateBlock {
 struct ItemBlock {
   bool has_own_metadata = false;
   bool sender_joins = false;
-  std::uint32_t item = 0;  ///< which one of its sender's on that stream, from 1
+  std::uint64_t item = 0;  ///< which one of its sender's on that stream, from 1
   std::array<std::uint8_t, 16> trace_id = {};
   journey::Stamp write_in = {};  ///< exact, or missing
 
@@ -98,7 +98,7 @@ struct ItemBlock {
 /// write_in is when this was told.
 struct HalfBlock {
   std::uint32_t stream_id = 0;
-  std::uint32_t item = 0;  ///< 0: the request
+  std::uint64_t item = 0;  ///< 0: the request
   ReplyBlock half = {};
 
   friend bool operator==(const HalfBlock&, const HalfBlock&) = default;

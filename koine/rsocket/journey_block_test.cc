@@ -53,7 +53,7 @@ ReplyBlock reply() {
 }
 
 LateBlock late() {
-  LateBlock block{.stream_id = 0x7fffffff, .item = 3};
+  LateBlock block{.stream_id = 0x7fffffff, .item = 0x1'0000'0003};
   block.leg.write_out = Stamp::exactly(then + 3);
   block.leg.sched = Stamp::exactly(then + 1);
   block.leg.snd = {{then, Quality::at_most}, Stamp::exactly(then + 200'000'000)};
@@ -77,13 +77,13 @@ RequestBlock with_items() {
 ItemBlock item() {
   return {.has_own_metadata = true,
           .sender_joins = true,
-          .item = 4,
+          .item = UINT64_MAX,
           .trace_id = request().trace_id,
           .write_in = Stamp::exactly(then)};
 }
 
 HalfBlock half() {
-  HalfBlock block{.stream_id = 5, .item = 6, .half = reply()};
+  HalfBlock block{.stream_id = 5, .item = 0x6'0000'0000, .half = reply()};
   block.half.has_own_metadata = false;
   return block;
 }
@@ -113,7 +113,7 @@ TEST(JourneyBlock, IsWrittenByteByByteAsTheDocumentationSays) {
   EXPECT_EQ(content_of(with_items()), bytes_of("02 0f 0102030405060708090a0b0c0d0e0f10 00000064"));
   EXPECT_EQ(content_of(RequestBlock{.items_every = 1}), bytes_of("02 08 00000001"));
   ItemBlock second{.item = 2, .write_in = Stamp::exactly(1003)};
-  EXPECT_EQ(content_of(second), bytes_of("05 00 00000002 00000000000000000000000000000000"
+  EXPECT_EQ(content_of(second), bytes_of("05 00 0000000000000002 00000000000000000000000000000000"
                                          "00000000000003eb"));
   second.has_own_metadata = second.sender_joins = true;
   EXPECT_EQ(content_of(second)[1], std::byte{3});
@@ -121,17 +121,19 @@ TEST(JourneyBlock, IsWrittenByteByByteAsTheDocumentationSays) {
   EXPECT_EQ(content_of(small),
             bytes_of("03 00 0801 00000000000003e8 0000000000 0000000000 0000000000 0000000000"
                      "0000000000 0000000003 ffffffffff"));
-  EXPECT_EQ(content_of(HalfBlock{.stream_id = 7, .item = 9, .half = small}),
-            bytes_of("06 00000007 00000009 0801 00000000000003e8 0000000000 0000000000 0000000000"
-                     "0000000000 0000000000 0000000003 ffffffffff"));
+  EXPECT_EQ(
+      content_of(HalfBlock{.stream_id = 7, .item = 9, .half = small}),
+      bytes_of("06 00000007 0000000000000009 0801 00000000000003e8 0000000000 0000000000 0000000000"
+               "0000000000 0000000000 0000000003 ffffffffff"));
   LateBlock one{.stream_id = 5, .item = 8};
   one.leg.sched = Stamp::exactly(2000);
   one.leg.snd = {Stamp::exactly(2001)};
   one.leg.sendings = 1;
-  EXPECT_EQ(content_of(one),
-            bytes_of("04 10 00000005 00000008 00000000000007d0 0000000000 0000000000 0000000000"
-                     "0000000000 00000001 00000000 00000000 00000000 00000000 00000000 ffffffffff"
-                     "01 01 0000000001 00"));
+  EXPECT_EQ(
+      content_of(one),
+      bytes_of("04 10 00000005 0000000000000008 00000000000007d0 0000000000 0000000000 0000000000"
+               "0000000000 00000001 00000000 00000000 00000000 00000000 00000000 ffffffffff"
+               "01 01 0000000001 00"));
 }
 
 TEST(JourneyBlock, IsNoneWhenItIsCutOffAnywhereOrTooLong) {
@@ -166,10 +168,10 @@ TEST(JourneyBlock, SaysNothingThatItCannotMean) {
   EXPECT_FALSE(changed(reply(), 4, 0x41)) << "a base beyond 2116";
   EXPECT_TRUE(changed(reply(), 4, 0x30));
   EXPECT_FALSE(changed(item(), 1, 4)) << "a flag that is not known";
-  EXPECT_FALSE(changed(item(), 5, 0)) << "an item before the first";
-  EXPECT_FALSE(changed(item(), 22, 0x41)) << "a moment beyond 2116";
-  EXPECT_FALSE(changed(half(), 9, 0x10)) << "a quality of a seventh stamp";
-  constexpr std::size_t count_at = 1 + 1 + 4 + 4 + 8 + 4 * 5 + 6 * 4 + 5;
+  EXPECT_FALSE(changed(ItemBlock{.item = 1}, 9, 0)) << "an item before the first";
+  EXPECT_FALSE(changed(item(), 26, 0x41)) << "a moment beyond 2116";
+  EXPECT_FALSE(changed(half(), 13, 0x10)) << "a quality of a seventh stamp";
+  constexpr std::size_t count_at = 1 + 1 + 4 + 8 + 8 + 4 * 5 + 6 * 4 + 5;
   EXPECT_FALSE(changed(late(), count_at, 9)) << "more sendings than are kept";
   EXPECT_FALSE(changed(late(), count_at - 26, 1)) << "more than there were";
   EXPECT_FALSE(changed(late(), count_at + 1, 0)) << "a sending without a stamp";

@@ -153,7 +153,7 @@ class TraceMessages(TestCase):
                     push(connection, ours)
                 elif kind == REQUEST_FNF:
                     now = time.time_ns() + ahead  # received, and told
-                    push(connection, struct.pack(">BIIHQ35x", 6, stream, 0, 0x541, now))
+                    push(connection, struct.pack(">BIQHQ35x", 6, stream, 0, 0x541, now))
 
         with Peer(echoes_our_hello) as peer:
             done = koine("trace", "rsocket+" + peer.url, "note", "hello", "--no-reply", "--json")
