@@ -100,7 +100,7 @@ std::string no_cpu_to_send(const Journey& journey, const Leg& leg, const Span& s
 }
 
 /// What may have happened beside, if the sender's system had not yet heard of the message's arrival
-/// when it was asked for the last time: an answerer tells its end after a while, whatever is known.
+/// when it was asked for the last time: nobody waits for that for ever.
 std::string or_sent_again(const Leg& leg, const Span& span) {
   const bool is_told = leg.tcp.mss == 0 || leg.snd.empty() || leg.ack;
   return is_told || span.ns() <= late_ns_min ? "" : ", or lost and sent again";

@@ -53,8 +53,9 @@ struct Follower {
 
 class Following final : public InJourneys, private Timer {
  public:
-  /// An answerer's half waits so long for an answer to ride with, and then goes alone, but no more
-  /// than ten times a second: then all that wait go together.
+  /// An answerer's half waits so long for an answer to ride with, and as long again while TCP has
+  /// not confirmed what it is about; then it goes alone, but no more than ten times a second: then
+  /// all that wait go together.
   static constexpr Duration late_after = 20ms;
   static constexpr Duration alone_gap = 100ms;
 
@@ -119,8 +120,8 @@ class Following final : public InJourneys, private Timer {
   /// Before the answer is in the output: appends to `metadata`.
   std::shared_ptr<journey::Journey> answering(std::uint32_t id, const Payload& answer,
                                               ByteVector& metadata);
-  /// Before an ERROR is, which has no metadata.
-  std::shared_ptr<journey::Journey> failing(std::uint32_t id);
+  /// Before an ERROR or COMPLETE is, which have no metadata.
+  std::shared_ptr<journey::Journey> ending(std::uint32_t id);
   void answered(std::uint32_t id, const std::shared_ptr<journey::Journey>& journey,
                 std::size_t bytes, std::size_t bytes_before);
   /// There may be room again for what could not be sent.
@@ -216,6 +217,7 @@ class Following final : public InJourneys, private Timer {
   void finish(const Joining& joining);
   void read_clocks(journey::Journey& journey);
   std::array<std::uint8_t, 16> trace_id();
+  bool is_unconfirmed(const Telling& telling) const;
   bool may_go(const Telling& telling, bool alone) const;
   void tell(bool alone);
   void append_blocks(ByteVector& metadata, const Telling& telling) const;

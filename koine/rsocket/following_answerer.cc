@@ -88,7 +88,7 @@ bool Following::tells(std::uint32_t id) const {
 
 std::shared_ptr<Journey> Following::answering(std::uint32_t id, const Payload& answer,
                                               ByteVector& metadata) {
-  const auto journey = failing(id);
+  const auto journey = ending(id);
   if (!journey) return nullptr;
   Called& call = called_.at(id);
   call.has_half = call.is_told && !(fits(answer.size()) && is_composite(answer.metadata));
@@ -102,7 +102,7 @@ std::shared_ptr<Journey> Following::answering(std::uint32_t id, const Payload& a
   return journey;
 }
 
-std::shared_ptr<Journey> Following::failing(std::uint32_t id) {
+std::shared_ptr<Journey> Following::ending(std::uint32_t id) {
   if (called_.contains(id) && peer_.connection_.takes_messages()) tell(false);
   const auto at = called_.find(id);
   journey::Track* const track = this->track();
@@ -209,13 +209,18 @@ void Following::has_room() {
   arm();
 }
 
+/// TCP may be sending it again: which sending arrives, and when it left, is yet to come. The track
+/// waits for that no longer than it is worth.
+bool Following::is_unconfirmed(const Telling& telling) const {
+  return telling.has_late && track()->awaits(*telling.call.journey);
+}
+
 /// A half without a late block has nothing more to wait for but company.
 bool Following::may_go(const Telling& telling, bool alone) const {
+  if (is_unconfirmed(telling)) return false;
   const bool is_due = telling.until <= now();
-  const bool is_known = telling.has_late && !track()->awaits(*telling.call.journey);
-  if (!telling.call.is_told) return is_due || is_known;
-  if (alone) return is_due && alone_from_ <= now();
-  return is_due || is_known;
+  if (alone && telling.call.is_told) return is_due && alone_from_ <= now();
+  return is_due || telling.has_late;
 }
 
 /// What is known of our end: to who asked, and to our own recorder. `alone`: there is no answer to
@@ -248,6 +253,8 @@ void Following::tell(bool alone) {
   is_full_ = false;
   for (Telling& telling : std::exchange(telling_, {})) {
     if (!may_go(telling, alone)) {
+      if (telling.until <= now() && is_unconfirmed(telling))
+        telling.until = later(now(), late_after);
       staying.push_back(std::move(telling));
     } else if (!telling.call.is_told) {
       over.push_back(std::move(telling));

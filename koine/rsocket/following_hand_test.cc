@@ -4,6 +4,7 @@
 #include "koine/async/sleep.h"
 #include "koine/os/clocks.h"
 #include "koine/rsocket/following_test.h"
+#include "koine/sim/world.h"
 #include "koine/transport/reader.h"
 
 namespace koine::rsocket {
@@ -80,7 +81,7 @@ struct Ends {
   std::unique_ptr<Stream> theirs;
 };
 Io<Ends> connected(Both& both) {
-  auto beginning = both.warm.ready();
+  auto beginning = both.stamps_begin();
   co_await attempt(std::move(beginning));
   auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
   both.listener = co_await attempt(both.network->listen(*endpoint));
@@ -91,50 +92,103 @@ Io<Ends> connected(Both& both) {
   co_return std::move(ends);
 }
 
+/// Items without an end, for a client that does not read them: soon there is room for nothing else.
+Io<void> endless(std::string, Sink<std::string>& out) {
+  for (;;) co_await attempt(out.send(std::string(20'000, 'y')));
+}
+
+/// Three messages that are followed, to be answered while there is no room.
+Io<void> ask_for_three(ByHand& client, FrameType type) {
+  const RequestBlock followed{.is_followed = true, .trace_id = {1}};
+  for (std::uint32_t id = 3; id <= 7; id += 2) client.write_request(id, type, "note", 0, &followed);
+  co_return co_await client.send();
+}
+
+Io<void> ask_for_the_endless(ByHand& client) {
+  client.write_setup(HelloBlock{.message_bytes_max = 1 << 20});
+  client.write_request(1, FrameType::request_stream, "endless", request_n_max);
+  co_return co_await client.send();
+}
+
 TEST(RsocketJourneyByHand, HalvesThatFindNoRoomWaitForIt) {
-  Both both;
-  both.answers.on("endless", [](std::string, Sink<std::string>& out) -> Io<void> {
-    for (;;) co_await attempt(out.send(std::string(20'000, 'y')));
-  });
-  const auto story = [&]() -> Io<void> {
-    auto connecting = connected(both);
-    Ends ends = co_await attempt(std::move(connecting));
-    ByHand client(std::move(ends.ours));
-    both.server.emplace(std::move(ends.theirs), Side::server, &both.answers,
-                        PeerOptions{.journeys = &both.there});
-    client.write_setup(HelloBlock{.message_bytes_max = 1 << 20});
-    client.write_request(1, FrameType::request_stream, "endless", request_n_max);
-    auto sending = client.send();
-    co_await attempt(std::move(sending));
-    while (both.server->connection().takes_messages() || both.server->connection().streams() == 0)
-      co_await sleep(1ms);
-    // Nothing more leaves: nobody reads. Three messages come, and their halves are due.
-    const RequestBlock followed{.is_followed = true, .trace_id = {1}};
-    for (std::uint32_t id = 3; id <= 7; id += 2)
-      client.write_request(id, FrameType::request_fnf, "note", 0, &followed);
-    auto more = client.send();
-    co_await attempt(std::move(more));
-    co_await sleep(2 * Following::late_after);
-    std::vector<std::uint32_t> told;
-    while (told.size() < 3) {
-      auto hearing = client.hear();
-      const auto heard = co_await attempt(std::move(hearing));
-      for (const JourneyBlock& block : heard.blocks) {
-        const auto* half = std::get_if<HalfBlock>(&block);
-        if (half == nullptr) continue;
-        told.push_back(half->stream_id);
-        EXPECT_TRUE(half->half.recv_out);
-        EXPECT_TRUE(half->half.handler_in);
-        EXPECT_LE(half->half.handler_in.ns, half->half.write_in.ns) << "when it was told";
+  // What nobody answers, and what only a COMPLETE does: an empty message would need room.
+  for (const FrameType type : {FrameType::request_fnf, FrameType::request_response}) {
+    SCOPED_TRACE(to_string(type));
+    Both both;
+    both.answers.on("endless", endless);
+    const auto story = [&]() -> Io<void> {
+      auto connecting = connected(both);
+      Ends ends = co_await attempt(std::move(connecting));
+      ByHand client(std::move(ends.ours));
+      both.server.emplace(std::move(ends.theirs), Side::server, &both.answers,
+                          PeerOptions{.journeys = &both.there});
+      auto beginning = ask_for_the_endless(client);
+      co_await attempt(std::move(beginning));
+      while (both.server->connection().takes_messages() || both.server->connection().streams() == 0)
+        co_await sleep(1ms);
+      // Nothing more leaves: nobody reads. Three messages come, and their halves are due.
+      auto asking = ask_for_three(client, type);
+      co_await attempt(std::move(asking));
+      co_await sleep(2 * Following::late_after);
+      std::vector<std::uint32_t> told;
+      while (told.size() < 3) {
+        auto hearing = client.hear();
+        const auto heard = co_await attempt(std::move(hearing));
+        for (const JourneyBlock& block : heard.blocks) {
+          const auto* half = std::get_if<HalfBlock>(&block);
+          if (half == nullptr) continue;
+          told.push_back(half->stream_id);
+          EXPECT_TRUE(half->half.recv_out);
+          EXPECT_TRUE(half->half.handler_in);
+          EXPECT_LE(half->half.handler_in.ns, half->half.write_in.ns) << "when it was told";
+        }
       }
-    }
-    EXPECT_EQ(told, (std::vector<std::uint32_t>{3, 5, 7}));
-    EXPECT_EQ(both.server->journey_counts().dropped, 0U);
-    both.server.reset();
+      EXPECT_EQ(told, (std::vector<std::uint32_t>{3, 5, 7}));
+      EXPECT_EQ(both.server->journey_counts().dropped, 0U);
+      both.server.reset();
+      co_return {};
+    };
+    const auto done = both.run(story());
+    EXPECT_TRUE(done) << to_string(done.error());
+  }
+}
+
+/// In a simulated internet, where patience takes no time.
+TEST(RsocketJourneyByHand, HalvesThatFindNoRoomForTooLongAreDroppedAndCounted) {
+  sim::World world(1);
+  sim::Host& client = world.host("client");
+  sim::Host& server = world.host("server");
+  world.link(client, server);
+  journey::Recorder recorder({.every = 1'000'000});
+  Journeys there(recorder);
+  Service answers = service();
+  answers.on("endless", endless);
+  JourneyCounts counts;
+  server.run([&](Network& network) -> Io<void> {
+    const auto listener = co_await attempt(network.listen(*parse_endpoint("tcp://:7001")));
+    auto stream = co_await attempt(accept(*listener));
+    Peer peer(std::move(stream), Side::server, &answers, PeerOptions{.journeys = &there});
+    static_cast<void>(co_await peer.run());
+    counts = peer.journey_counts();
     co_return {};
-  };
-  const auto done = both.run(story());
-  EXPECT_TRUE(done) << to_string(done.error());
+  });
+  client.run([&](Network& network) -> Io<void> {
+    auto dialing = dial(network, "tcp://server:7001");
+    auto stream = co_await attempt(std::move(dialing));
+    ByHand peer(std::move(stream));
+    auto beginning = ask_for_the_endless(peer);
+    co_await attempt(std::move(beginning));
+    co_await sleep(1s);  // nobody reads: what the server's system takes is full
+    auto asking = ask_for_three(peer, FrameType::request_fnf);
+    co_await attempt(std::move(asking));
+    co_await sleep(2 * Following::late_patience);
+    co_return {};
+  });
+  world.run();
+  EXPECT_TRUE(client.finished());
+  EXPECT_TRUE(server.finished());
+  EXPECT_EQ(counts.dropped, 3U);
+  EXPECT_EQ(recorder.journeys(), 4U) << "its own recorder has them, and its own first in a million";
 }
 
 /// A server whose clock is five seconds ahead. When it tells, it says when that was.

@@ -15,7 +15,7 @@ class Resumable {
   explicit Resumable(Both& both) : both_(both) {}
 
   Io<void> begin() {
-    auto beginning = both_.warm.ready();
+    auto beginning = both_.stamps_begin();
     co_await attempt(std::move(beginning));
     auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
     both_.listener = co_await attempt(both_.network->listen(*endpoint));
@@ -131,7 +131,7 @@ TEST(RsocketRequestAge, IsCountedFromTheKernelsStampWhenThereIsOne) {
   });
   Duration busy{};
   const auto story = [&]() -> Io<void> {
-    auto beginning = both.warm.ready();
+    auto beginning = both.stamps_begin();
     co_await attempt(std::move(beginning));
     auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
     both.listener = co_await attempt(both.network->listen(*endpoint));

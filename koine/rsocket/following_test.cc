@@ -13,7 +13,7 @@ namespace {
 TEST(RsocketJourney, ACallThatIsFollowedHasTheStampsOfBothEnds) {
   Both both;
   both.connect();
-  const auto followed = both.follow_fully("hello");
+  const auto followed = both.follow("hello");
   EXPECT_EQ(followed.answer, "hello");
   ASSERT_TRUE(followed.journey);
   const Journey& journey = *followed.journey;
@@ -173,6 +173,7 @@ TEST(RsocketJourney, APeerThatDeclinesGivesHalfAJourneyAndHearsNothing) {
   EXPECT_TRUE(followed.journey->request.sched);
   EXPECT_TRUE(followed.journey->reply.recv_out);
   expect_sum(*followed.journey);
+  ASSERT_TRUE(both.run(both.server->journeys_settled()));
   EXPECT_EQ(both.answered.journeys(), 1U) << "its own first in a million";
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <memory>
 #include <optional>
@@ -51,6 +52,29 @@ inline Service service() {
   return service;
 }
 
+/// Keeps this thread on the core it is on. Where a sender moves to another one, what it sends there
+/// may overtake what it has sent before, and then the kernel has no arrival to tell of.
+class OneCore {
+ public:
+  OneCore() {
+    const int core = ::sched_getcpu();
+    if (core < 0 || ::sched_getaffinity(0, sizeof(before_), &before_) != 0) return;
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<unsigned>(core), &here);
+    is_kept_ = ::sched_setaffinity(0, sizeof(here), &here) == 0;
+  }
+  OneCore(const OneCore&) = delete;
+  OneCore& operator=(const OneCore&) = delete;
+  ~OneCore() {
+    if (is_kept_) ::sched_setaffinity(0, sizeof(before_), &before_);
+  }
+
+ private:
+  cpu_set_t before_{};
+  bool is_kept_ = false;
+};
+
 /// Two peers on one loop; each may have a recorder.
 class Both {
  public:
@@ -65,8 +89,16 @@ class Both {
     return reactor->run(within(patience, std::move(op)));
   }
 
+  /// Arrivals are stamped from now on: where others take the CPU the kernel may need long to begin.
+  Io<void> stamps_begin() {
+    for (;;) {
+      auto beginning = warm.ready();
+      if (co_await attempt(std::move(beginning))) co_return {};
+    }
+  }
+
   Io<void> connect(PeerOptions ours, PeerOptions theirs) {
-    auto beginning = warm.ready();
+    auto beginning = stamps_begin();
     co_await attempt(std::move(beginning));
     auto endpoint = parse_endpoint("tcp://127.0.0.1:0");
     listener = co_await attempt(network->listen(*endpoint));
@@ -91,17 +123,8 @@ class Both {
     EXPECT_TRUE(followed) << to_string(followed.error());
     return followed ? std::move(*followed) : Followed<std::string>{};
   }
-  /// The same. Where the sender moves to another core a segment may overtake another, and has no
-  /// arrival then; not time and again.
-  Followed<std::string> follow_fully(const std::string& text) {
-    auto followed = follow(text);
-    for (int again = 0; again < 3; ++again) {
-      if (!followed.journey || journey::stamps_of(*followed.journey) == 14) break;
-      followed = follow(text);
-    }
-    return followed;
-  }
 
+  const OneCore one_core;
   std::unique_ptr<os::Reactor> reactor = std::move(*os::Reactor::make());
   std::optional<os::Network> network;
   Service answers = service();

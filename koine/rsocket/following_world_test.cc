@@ -233,6 +233,29 @@ TEST(RsocketJourneyInAWorld, WhatHasOneWayIsFollowedAlongItsHopsAndLossIsTold) {
   }
 }
 
+/// TCP sends it again long after the server would tell: it waits, and knows which sending arrived.
+TEST(RsocketJourneyInAWorld, AnAnswerThatIsSentAgainHasAllItsSendings) {
+  Both both(3, 0.05);
+  std::size_t sent_again = 0;
+  both.run([&](Network&, Peer& peer) -> Io<void> {
+    for (int i = 0; i < 60; ++i) {
+      auto following = peer.call<std::string>("answer", std::to_string(i), journey::follow);
+      const auto followed = co_await attempt(std::move(following));
+      if (!followed.journey) co_return fail(Fault::malformed, "follow");
+      const Journey& journey = *followed.journey;
+      expect_whole(journey);
+      const Journey& half = both.halves[journey.trace_id];
+      EXPECT_EQ(journey.reply.snd, half.reply.snd);
+      const std::int64_t left_ns = journey.reply.snd.back().ns;
+      EXPECT_LT(journey.reply.rx.ns - left_ns, Duration(20ms).count()) << json_line(journey);
+      if (journey.reply.sendings > 1) ++sent_again;
+    }
+    EXPECT_EQ(peer.journey_counts().untold, 0U);
+    co_return {};
+  });
+  EXPECT_GE(sent_again, 3U);
+}
+
 TEST(RsocketJourneyInAWorld, HeadersAreKeptUntilNobodyWantsThemAnyMore) {
   Both both;
   std::size_t frames = 0;

@@ -99,9 +99,10 @@ void Handling::finished() noexcept {
   if (!done) {
     peer_.fail_stream(id_, ErrorCode::application_error, to_string(done.error()));
   } else if (type_ != FrameType::request_fnf) {  // no answer, or no further item
-    // Only a whole message has metadata, in which its caller can be told of its journey.
+    // Only a whole message has metadata, in which its caller can be told of its journey at once;
+    // and only that needs room.
     const bool is_told = peer_.following_ && peer_.following_->tells(id_);
-    if (!is_told || !peer_.reply(id_, {})) peer_.connection_.complete(id_);
+    if (!is_told || !peer_.reply(id_, {})) peer_.complete_stream(id_);
     if (flow_) peer_.connection_.cancel(id_);
   }
   peer_.write();

@@ -289,6 +289,9 @@ class Peer {
   void answer(const Event& event);
   Result<void> reply(std::uint32_t id, const Payload& answer);
   void fail_stream(std::uint32_t id, ErrorCode code, std::string_view text);
+  void complete_stream(std::uint32_t id);
+  template <class Say>
+  void end_stream(std::uint32_t id, Say&& say);
   Result<void> send_item(std::uint32_t id, const Payload& item);
   Instant arrival() const;
   void ended(Handling& handling);

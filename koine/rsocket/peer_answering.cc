@@ -76,12 +76,22 @@ Result<void> Peer::reply(std::uint32_t id, const Payload& answer) {
   return sent;
 }
 
-void Peer::fail_stream(std::uint32_t id, ErrorCode code, std::string_view text) {
-  const auto journey = following_ ? following_->failing(id) : nullptr;
+/// The last frame of a stream is one without metadata: who follows it is told of it afterwards.
+template <class Say>
+void Peer::end_stream(std::uint32_t id, Say&& say) {
+  const auto journey = following_ ? following_->ending(id) : nullptr;
   const std::size_t before = journey ? connection_.output().size() : 0;
-  connection_.fail_stream(id, code, text);
+  say();
   if (journey) following_->answered(id, journey, connection_.output().size() - before, before);
   if (following_) following_->forget(id);
+}
+
+void Peer::fail_stream(std::uint32_t id, ErrorCode code, std::string_view text) {
+  end_stream(id, [&] { connection_.fail_stream(id, code, text); });
+}
+
+void Peer::complete_stream(std::uint32_t id) {
+  end_stream(id, [&] { connection_.complete(id); });
 }
 
 Result<void> Peer::send_item(std::uint32_t id, const Payload& item) {
