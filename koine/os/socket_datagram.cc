@@ -269,17 +269,22 @@ Train* SocketDatagram::begin_train(const Address& to, const std::optional<Sockad
 /// Sends what is in it; false if the kernel does not take all of that now. If it does not take it
 /// as a train, the datagrams go one by one.
 bool SocketDatagram::send(Train& train) {
-  for (bool together = true; !train.empty();) {
+  for (std::size_t together = together_max_; !train.empty();) {
     if (!watcher_.can_write()) return false;
-    const Bytes next = together ? train.rest() : train.first();
+    const Bytes next = train.first(together);
     const int error = transmit(next, train.datagram_bytes(), train.target(), nullptr);
     if (error == EAGAIN) {
       watcher_.filled();
       return false;
     }
     if (error != 0 && next.size() > train.datagram_bytes()) {
-      together = false;
-      learn(error, train.datagram_bytes());
+      const std::size_t once = train_datagrams_max_once * train.datagram_bytes();
+      if (error == EINVAL && next.size() > once) {
+        together = together_max_ = train_datagrams_max_once;
+      } else {
+        together = 1;
+        learn(error, train.datagram_bytes());
+      }
       continue;
     }
     if (error != 0) lost(train.to(), error);

@@ -108,10 +108,11 @@ class SocketDatagram final : public Datagram, private Timer {
   bool trains_come_ = false;  // what came last was one
   bool sends_trains_ = false;
   Arrived arrived_;
-  std::vector<Train> trains_;     // to those peers that something was sent to in this turn
-  std::size_t oldest_ = 0;        // of them: it makes room for another
-  std::size_t in_train_max_ = 0;  // bytes of a datagram; larger ones go alone
-  Instant in_train_max_until_{};  // so long this is believed
+  std::vector<Train> trains_;  // to those peers that something was sent to in this turn
+  std::size_t oldest_ = 0;     // of them: it makes room for another
+  std::size_t together_max_ = train_datagrams_max;  // until the kernel is found to take fewer
+  std::size_t in_train_max_ = 0;                    // bytes of a datagram; larger ones go alone
+  Instant in_train_max_until_{};                    // so long this is believed
   std::optional<Late> late_;
   Departure departure_;
   std::unique_ptr<Track> track_;  // null unless somebody follows messages

@@ -27,9 +27,10 @@ class Train {
   const std::optional<Sockaddr>& target() const { return target_; }
 
   bool empty() const { return outbox_.empty(); }
-  /// All that is left, and the first datagram of it.
-  Bytes rest() const { return outbox_.rest(); }
-  Bytes first() const { return rest().first(std::min(rest().size(), datagram_bytes_)); }
+  /// The first of the datagrams that are left, at most so many.
+  Bytes first(std::size_t datagrams = 1) const {
+    return rest().first(std::min(rest().size(), datagrams * datagram_bytes_));
+  }
   std::size_t datagram_bytes() const { return datagram_bytes_; }
 
   /// True if a datagram of so many bytes, not zero, may be its next.
@@ -52,6 +53,7 @@ class Train {
   void shrink() { outbox_.shrink(); }
 
  private:
+  Bytes rest() const { return outbox_.rest(); }
   std::size_t room() const { return bytes_max_ - std::min(bytes_max_, rest().size()); }
 
   Address to_;

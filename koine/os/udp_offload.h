@@ -12,8 +12,10 @@
 
 namespace koine::os {
 
-/// Datagrams of one train: UDP_MAX_SEGMENTS of Linux 4.18. (6.9 takes twice as many.)
-inline constexpr std::size_t train_datagrams_max = 64;
+/// Datagrams of one train: UDP_MAX_SEGMENTS of Linux 6.9, and of those before. More than the kernel
+/// takes are refused with EINVAL.
+inline constexpr std::size_t train_datagrams_max = 128;
+inline constexpr std::size_t train_datagrams_max_once = 64;
 
 /// True if the kernel cuts trains into datagrams (Linux 4.18). One that cannot would send a train
 /// as one large datagram, so it has to be asked before.

@@ -183,7 +183,7 @@ TEST_F(TrainsTest, WhatIsSentInOneTurnLeavesTogether) {
   const auto few = messages(10, 100);
   EXPECT_EQ(calls_to_send(*ours, few, theirs->local()), 2) << "the first at once, then the others";
   expect_arrive(*theirs, few);
-  // 1 + 64 + 35, within the turns of the loop that so many sends take.
+  // 1 + 99, or 64 and 35, within the turns of the loop that so many sends take.
   const auto many = messages(100, 100);
   EXPECT_LE(calls_to_send(*ours, many, theirs->local()), 5);
   expect_arrive(*theirs, many);
@@ -219,6 +219,25 @@ TEST_F(TrainsTest, DatagramsTooLargeForTrainsOnThisPathGoAloneAndSmallerOnesToge
     EXPECT_EQ(calls_to_send(*ours, smaller, theirs->local()), 2);
     expect_arrive(*theirs, smaller);
   }
+}
+
+TEST_F(TrainsTest, AKernelThatTakesFewerTogetherIsGivenFewer) {
+  const auto ours = anywhere();
+  const auto theirs = anywhere();
+  const auto all = messages(1 + 99, 100);
+  const auto send_in_one_turn = [&](const faults::Plan& plan) {
+    const Loop::Entered entered(reactor_->loop());
+    faults::begin(plan);
+    for (const std::string& text : all)
+      EXPECT_TRUE(ours->send_now(as_bytes(text), theirs->local()));
+    EXPECT_TRUE(ours->flush_now());
+    return faults::end()[static_cast<std::size_t>(Call::sendmsg)];
+  };
+  const faults::Plan too_many{.call = Call::sendmsg, .number = 2, .error = EINVAL};
+  EXPECT_EQ(send_in_one_turn(too_many), 2 + 2) << "1, 99 in vain, 64, 35";
+  expect_arrive(*theirs, all);
+  EXPECT_EQ(send_in_one_turn({}), 3) << "1, 64, 35";
+  expect_arrive(*theirs, all);
 }
 
 TEST_F(TrainsTest, WhatIsLostAfterItWasAcceptedIsToldToTheNextSender) {
