@@ -44,24 +44,20 @@ def run_measured(command: list[str]) -> dict:
             "peak_mib": usage.ru_maxrss / 1024}
 
 
-def koine_libraries(build: pathlib.Path) -> list[str]:
-    archives = sorted(map(str, build.glob("libkoine*.a")))
-    foreign = subprocess.run(["pkg-config", "--libs", "liburing", "libcares"], capture_output=True,
-                             text=True, check=False).stdout.split()
-    return ["-Wl,--start-group", *archives, "-Wl,--end-group", *foreign]
-
-
 def linking(build: pathlib.Path) -> list[str]:
     """How a program that uses koine is linked, by the pkg-config file of that build."""
-    lines = (build / "koine.pc").read_text().splitlines()
-    libraries = next(line for line in lines if line.startswith("Libs:"))
-    return [word for word in libraries.split() if word.startswith("-Wl,")]
+    fields = dict(line.split(":", 1) for line in (build / "koine.pc").read_text().splitlines()
+                  if ":" in line)
+    own = [word for word in fields["Libs"].split() if not word.startswith("-L")]
+    foreign = subprocess.run(["pkg-config", "--libs", *fields["Requires"].replace(",", " ").split()],
+                             capture_output=True, text=True, check=False).stdout.split()
+    return [f"-L{build}", *own, *foreign]
 
 
 def stripped_kib(source: pathlib.Path, build: pathlib.Path, folder: str) -> float:
     program = pathlib.Path(folder) / "program"
-    run_measured([COMPILERS[0], *FLAGS, str(source), "-o", str(program), "-s", "-pthread",
-                  *linking(build), *koine_libraries(build)])
+    run_measured([COMPILERS[0], *FLAGS, str(source), "-o", str(program), "-s",
+                  *linking(build)])
     return program.stat().st_size / 1024
 
 
