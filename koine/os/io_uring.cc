@@ -15,7 +15,6 @@
 #include <atomic>
 #include <cerrno>
 #include <span>
-#include <vector>
 
 #include "koine/os/fault_of.h"
 #include "koine/os/fd.h"
@@ -103,11 +102,9 @@ class IoUring final : public Multiplexer {
 
   void remove(Watcher& watcher) override {
     const std::uint64_t token = watchers_.token_of(watcher).packed();
+    const bool reported = watchers_.mark_of(watcher);
     watchers_.remove(watcher);
-    if (watcher.slot < reported_.size() && reported_[watcher.slot]) {
-      reported_[watcher.slot] = false;
-      take_back(token | of_reports);
-    }
+    if (reported) take_back(token | of_reports);
     take_back(token);
   }
 
@@ -238,7 +235,7 @@ class IoUring final : public Multiplexer {
     if (watcher == nullptr) return;
     if ((news.flags & IORING_CQE_F_MORE) == 0) {
       // Nothing is lost: what the kernel does not bring stays in the error queue, and is news.
-      reported_[watcher->slot] = false;
+      watchers_.mark_of(*watcher) = false;
       brings_reports_ = false;
     } else if (watcher->error_queue != nullptr) {
       watcher->error_queue->report(news.flags >> report_type_bit,
@@ -248,15 +245,14 @@ class IoUring final : public Multiplexer {
 
   /// From now on the ring brings this socket's reports. Those with a frame it leaves in the queue.
   [[gnu::cold]] void ask_for_reports(const Watcher& watcher) {
-    if (!brings_reports_) return;
-    if (reported_.size() <= watcher.slot) reported_.resize(watchers_.slots());
-    if (reported_[watcher.slot]) return;
+    bool& reported = watchers_.mark_of(watcher);
+    if (!brings_reports_ || reported) return;
     io_uring_sqe* request = next_request();
     if (request == nullptr) return;
     io_uring_prep_rw(IORING_OP_URING_CMD, request, watcher.fd, nullptr, 0, 0);
     request->cmd_op = bring_reports;
     request->user_data = watchers_.token_of(watcher).packed() | of_reports;
-    reported_[watcher.slot] = true;
+    reported = true;
   }
 
   Result<void> arm(Watcher& watcher) {
@@ -277,8 +273,7 @@ class IoUring final : public Multiplexer {
   io_uring ring_{};
   bool ready_ = false;
   bool brings_reports_ = false;  // the kernel can, as far as we know
-  std::vector<bool> reported_;   // by slot: whose reports it brings
-  Watchers watchers_;
+  Watchers watchers_;            // marked: whose reports it brings
 };
 
 /// Hears whether a ring that was set up also works.

@@ -21,6 +21,7 @@ void Multiplexer::Watchers::add(Watcher& watcher) {
 void Multiplexer::Watchers::remove(Watcher& watcher) {
   Slot& slot = slots_[watcher.slot];
   slot.watcher = nullptr;
+  slot.mark = false;
   ++slot.generation;
   free_.push_back(watcher.slot);
 }

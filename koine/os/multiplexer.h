@@ -58,11 +58,14 @@ class Multiplexer {
     }
     std::size_t slots() const { return slots_.size(); }
     Watcher* at(std::size_t slot) const { return slots_[slot].watcher; }
+    /// The multiplexer's own; false again for the next in that slot.
+    bool& mark_of(const Watcher& watcher) { return slots_[watcher.slot].mark; }
 
    private:
     struct Slot {
       Watcher* watcher = nullptr;
       std::uint32_t generation = 0;
+      bool mark = false;
     };
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> free_;
