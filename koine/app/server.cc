@@ -98,6 +98,8 @@ class Server::Body {
     void visit_inner(AwaitedVisitor& visitor) const override;
 
    private:
+    Guest& placed(Guest guest);
+
     Loop& loop_;
     std::deque<Guest> places_;
     std::vector<Guest*> free_;
@@ -215,15 +217,17 @@ void Server::Body::adopt(std::unique_ptr<Stream> stream) {
 }
 
 void Server::Body::Guests::add(Guest guest) {
-  if (free_.empty()) {
-    to_start_.push_back(&places_.emplace_back(std::move(guest)));
-  } else {
-    to_start_.push_back(free_.back());
-    free_.pop_back();
-    *to_start_.back() = std::move(guest);
-  }
+  to_start_.push_back(&placed(std::move(guest)));
   if (count_++ == 0) loop_.add(*this);
   if (!Runnable::listed()) loop_.schedule(*this);
+}
+
+Server::Body::Guest& Server::Body::Guests::placed(Guest guest) {
+  if (free_.empty()) return places_.emplace_back(std::move(guest));
+  Guest& place = *free_.back();
+  free_.pop_back();
+  place = std::move(guest);
+  return place;
 }
 
 void Server::Body::Guests::run() {

@@ -196,7 +196,7 @@ class StreamGuard::Guarded final : public Stream, public ListNode {
         static_cast<double>(bytes_per_second) * std::chrono::duration<double>(time).count();
     return std::min<double>(bytes, moved_bytes_max);
   }
-  bool takes_too_slowly(Instant now, const Limits& limits) {
+  [[gnu::cold]] bool takes_too_slowly(Instant now, const Limits& limits) {
     if (unsent_seen_ == 0) {
       if (limits.bytes_per_second_min == 0) {
         account_ = nullptr;
@@ -259,9 +259,7 @@ int StreamGuard::tick_shift_for(Duration idle) {
 }
 
 [[gnu::cold]] StreamGuard::~StreamGuard() {
-  std::vector<Guarded*> left;
-  streams_.for_each([&](Guarded& stream) { left.push_back(&stream); });
-  for (Guarded* stream : left) stream->release();
+  while (!streams_.empty()) streams_.front().release();
 }
 
 std::unique_ptr<Stream> StreamGuard::guard(std::unique_ptr<Stream> stream) {
@@ -272,13 +270,13 @@ std::unique_ptr<Stream> StreamGuard::guard(std::unique_ptr<Stream> stream) {
   return guarded;
 }
 
-void StreamGuard::end_quiet(Duration quiet) {
+[[gnu::cold]] void StreamGuard::end_quiet(Duration quiet) {
   streams_.for_each([&](Guarded& stream) {
     if (loop_.now() - stream.last_moved() >= quiet) stream.end_input();
   });
 }
 
-void StreamGuard::drop_when_closed() {
+[[gnu::cold]] void StreamGuard::drop_when_closed() {
   streams_.for_each([](Guarded& stream) { stream.drop_when_closed(); });
 }
 

@@ -62,8 +62,10 @@ std::string short_name(std::string name) {
       break;
     }
   }
-  if (constexpr std::string_view call = "::::operator()"; name.ends_with(call))
-    name.replace(name.size() - call.size(), call.size(), "::lambda");
+  if (constexpr std::string_view call = "::::operator()"; name.ends_with(call)) {
+    name.erase(name.size() - call.size());
+    name += "::lambda";
+  }
   return name;
 }
 
@@ -107,17 +109,17 @@ class Tree {
 
  private:
   /// False if it is there already.
-  static bool insert(std::vector<const Root*>& sorted, const Root* task) {
-    const auto place = std::ranges::lower_bound(sorted, task);
-    if (place != sorted.end() && *place == task) return false;
-    sorted.insert(place, task);
+  static bool insert(std::vector<const Root*>& sorted, const Root& task) {
+    const auto place = std::ranges::lower_bound(sorted, &task);
+    if (place != sorted.end() && *place == &task) return false;
+    sorted.insert(place, &task);
     return true;
   }
 
   void find_joined(const Awaited* link) {
     while (link != nullptr) {
       const Inner inner(*link);
-      for (const Root* task : inner.tasks) insert(joined_, task);
+      for (const Root* task : inner.tasks) insert(joined_, *task);
       if (inner.links.size() > 1) {
         for (const Awaited* branch : inner.links) find_joined(branch);
         return;
@@ -127,7 +129,7 @@ class Tree {
   }
 
   void print(const Root& root, std::size_t indent) {
-    if (!insert(printed_, &root)) return;
+    if (!insert(printed_, root)) return;
     const std::string margin(indent + 2, ' ');
     const auto where = root.spawned_at();
     const bool is_known = where.line() != 0;

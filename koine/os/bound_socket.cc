@@ -31,6 +31,10 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
+std::unexpected<Error> refused(Fault fault, const Endpoint& at, std::string_view note) {
+  return std::unexpected(Error(fault, "listen", to_string(at)).with_note(note));
+}
+
 /// A decimal number that fits an int.
 std::optional<int> number_in(std::string_view text) {
   int number = 0;
@@ -45,9 +49,7 @@ std::optional<int> number_in(std::string_view text) {
 
 /// The descriptor that `systemd://NAME` means.
 Result<int> systemd_descriptor(const Endpoint& at) {
-  const auto missing = [&](std::string_view note) {
-    return std::unexpected(Error(Fault::not_found, "listen", to_string(at)).with_note(note));
-  };
+  const auto missing = [&](std::string_view note) { return refused(Fault::not_found, at, note); };
   if (number_in(environment("LISTEN_PID")) != ::getpid())
     return missing("no sockets were passed to this process (LISTEN_PID)");
   const int count = number_in(environment("LISTEN_FDS")).value_or(0);
@@ -84,26 +86,20 @@ Result<BoundSocket> inherited_socket(const Endpoint& at, int type) {
     return std::unexpected(Error(transport.error()).with_operation("listen", to_string(at)));
   const bool is_stream = *transport == Transport::tcp || *transport == Transport::unix_stream;
   if (is_stream != (type == SOCK_STREAM)) {
-    return std::unexpected(
-        Error(Fault::unsupported, "listen", to_string(at))
-            .with_note(is_stream ? "it is a stream socket, where datagrams were expected"
-                                 : "it is a datagram socket, where connections were expected"));
+    return refused(Fault::unsupported, at,
+                   is_stream ? "it is a stream socket, where datagrams were expected"
+                             : "it is a datagram socket, where connections were expected");
   }
   int listens = 0;
   socklen_t size = sizeof(listens);
   if (is_stream && (sys::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
-                    listens == 0)) {
-    return std::unexpected(Error(Fault::unsupported, "listen", to_string(at))
-                               .with_note("the inherited socket does not listen"));
-  }
+                    listens == 0))
+    return refused(Fault::unsupported, at, "the inherited socket does not listen");
   // What a process is started with stays open when it starts another. What it opened itself does
   // not: every library sets this flag, ours too, also when it takes over an inherited socket.
   const int flags = ::fcntl(descriptor, F_GETFD);
-  if (flags < 0 || (flags & FD_CLOEXEC) != 0) {
-    return std::unexpected(
-        Error(Fault::denied, "listen", to_string(at))
-            .with_note("it was not passed to this process, or is in use already"));
-  }
+  if (flags < 0 || (flags & FD_CLOEXEC) != 0)
+    return refused(Fault::denied, at, "it was not passed to this process, or is in use already");
   const auto where = bound_address(descriptor);
   if (!where) return std::unexpected(Error(where.error()).with_operation("listen", to_string(at)));
   // Ours from now on; whoever passed it keeps its own descriptor.
@@ -144,14 +140,17 @@ SocketFile::SocketFile(SocketFile&& other) noexcept
       maker_(other.maker_) {}
 
 SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(device_, other.device_);
-  std::swap(inode_, other.inode_);
-  std::swap(maker_, other.maker_);
+  if (this == &other) return *this;
+  remove();
+  path_ = std::exchange(other.path_, {});
+  device_ = other.device_;
+  inode_ = other.inode_;
+  maker_ = other.maker_;
   return *this;
 }
 
-SocketFile::~SocketFile() {
+/// The file, if it is still the one that was made, by this process.
+void SocketFile::remove() const {
   if (path_.empty() || maker_ != ::getpid()) return;
   struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
@@ -168,20 +167,15 @@ Result<BoundSocket> bind_socket(const Endpoint& at, int type, const ListenOption
   const Transport transport = at.transport();
   if (transport == Transport::inherited || transport == Transport::systemd)
     return inherited_socket(at, type);
-  const std::string name = to_string(at);
   const auto failed = [&](int error) {
-    return std::unexpected(system_error("listen", name, error));
+    return std::unexpected(system_error("listen", to_string(at), error));
   };
   const bool is_stream = transport == Transport::tcp || transport == Transport::unix_stream;
   if (is_stream != (type == SOCK_STREAM)) {
-    return std::unexpected(
-        Error(Fault::unsupported, "listen", name)
-            .with_note(is_stream ? "expected udp: or unixgram:" : "expected tcp: or unix:"));
+    return refused(Fault::unsupported, at,
+                   is_stream ? "expected udp: or unixgram:" : "expected tcp: or unix:");
   }
-  if (at.has_name()) {
-    return std::unexpected(Error(Fault::not_found, "listen", name)
-                               .with_note("the host name has to be resolved first"));
-  }
+  if (at.has_name()) return refused(Fault::not_found, at, "the host name has to be resolved first");
   Address address = *at.address();
   auto wanted = to_sockaddr(address);
   if (!wanted) return std::unexpected(std::move(wanted.error()));
@@ -218,7 +212,7 @@ Result<BoundSocket> bind_socket(const Endpoint& at, int type, const ListenOption
   if (address.kind() == Address::Kind::unix_path)
     made.file = SocketFile(std::string(address.unix_name()));
   const auto real = bound_address(made.fd.get());
-  if (!real) return std::unexpected(Error(real.error()).with_operation("listen", name));
+  if (!real) return std::unexpected(Error(real.error()).with_operation("listen", to_string(at)));
   made.endpoint = real->is_ip() ? at.with_port(real->port()) : at.at(*real, transport);
   return made;
 }

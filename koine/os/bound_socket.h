@@ -19,9 +19,11 @@ class SocketFile {
   explicit SocketFile(std::string path);
   SocketFile(SocketFile&& other) noexcept;
   SocketFile& operator=(SocketFile&& other) noexcept;
-  ~SocketFile();
+  ~SocketFile() { remove(); }
 
  private:
+  void remove() const;
+
   std::string path_;
   dev_t device_ = 0;
   ino_t inode_ = 0;

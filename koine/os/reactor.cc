@@ -51,8 +51,8 @@ std::uint64_t entropy() {
   return reactor;
 }
 
-Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer, std::shared_ptr<Mailbox> mailbox,
-                 Duration busy_poll)
+[[gnu::cold]] Reactor::Reactor(std::unique_ptr<Multiplexer> multiplexer,
+                               std::shared_ptr<Mailbox> mailbox, Duration busy_poll)
     : multiplexer_(std::move(multiplexer)),
       mailbox_(std::move(mailbox)),
       doorbell_(mailbox_->bell()),
@@ -156,7 +156,7 @@ void Reactor::keep(std::unique_ptr<Lingering> lingering) {
   lingering_.push_back(*lingering.release());
 }
 
-void Reactor::linger_out() {
+[[gnu::cold]] void Reactor::linger_out() {
   const Loop::Entered entered(loop_);
   while (lingering_count_ != 0 && turn()) {
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "koine/base/joined.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/multiplexer.h"
 #include "koine/os/system.h"
@@ -19,9 +20,9 @@ class Select final : public Multiplexer {
     if (watcher.fd >= FD_SETSIZE) {
       return std::unexpected(
           Error(Fault::over_limit, "watch")
-              .with_note("select cannot watch descriptor " + std::to_string(watcher.fd) +
-                         ": it takes only those below " + std::to_string(FD_SETSIZE) +
-                         "; choose poll, epoll or io_uring"));
+              .with_note(joined({"select cannot watch descriptor ",
+                                 static_cast<unsigned>(watcher.fd), ": it takes only those below ",
+                                 unsigned{FD_SETSIZE}, "; choose poll, epoll or io_uring"})));
     }
     watchers_.add(watcher);
     watcher.presume(writable_news);

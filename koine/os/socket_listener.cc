@@ -31,8 +31,9 @@ bool is_of_the_connection(int error) {
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> SocketListener::make(Reactor& reactor, BoundSocket socket,
-                                                       int backlog) {
+[[gnu::cold]] Result<std::unique_ptr<Listener>> SocketListener::make(Reactor& reactor,
+                                                                     BoundSocket socket,
+                                                                     int backlog) {
   if (!socket.inherited && sys::listen(socket.fd.get(), backlog) != 0)
     return std::unexpected(system_error("listen", to_string(socket.endpoint), errno));
   std::unique_ptr<SocketListener> listener(new SocketListener(reactor, std::move(socket)));
@@ -43,10 +44,11 @@ Result<std::unique_ptr<Listener>> SocketListener::make(Reactor& reactor, BoundSo
   return listener;
 }
 
+[[gnu::cold]] std::unexpected<Error> SocketListener::failed(Fault fault, int error) const {
+  return std::unexpected(Error(fault, "accept", to_string(socket_.endpoint), error));
+}
+
 Result<std::unique_ptr<Stream>> SocketListener::accept_now() {
-  const auto failed = [&](Fault fault, int error) {
-    return std::unexpected(Error(fault, "accept", to_string(socket_.endpoint), error));
-  };
   if (!socket_.fd) return failed(Fault::closed, 0);
   if (!watcher_.can_read()) return fail(Fault::would_block);
   for (int dead = 0; dead < dead_in_a_row_max; ++dead) {
@@ -65,7 +67,7 @@ Result<std::unique_ptr<Stream>> SocketListener::accept_now() {
   return failed(Fault::reset, ECONNABORTED);
 }
 
-void SocketListener::close() {
+[[gnu::cold]] void SocketListener::close() {
   if (!socket_.fd) return;
   reactor_.unwatch(watcher_);
   socket_.fd.reset();

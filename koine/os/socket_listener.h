@@ -23,6 +23,7 @@ class SocketListener final : public Listener {
       : reactor_(reactor), socket_(std::move(socket)) {
     watcher_.fd = socket_.fd.get();
   }
+  std::unexpected<Error> failed(Fault fault, int error) const;
 
   Reactor& reactor_;
   Watcher watcher_;

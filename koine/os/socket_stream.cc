@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "koine/base/joined.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/lingering.h"
 #include "koine/os/sockaddr.h"
@@ -127,7 +128,7 @@ bool SocketStream::close_would_lose() const {
 }
 
 /// The error in errno, or that the stream is closed.
-std::unexpected<Error> SocketStream::failed(const char* operation) const {
+[[gnu::cold]] std::unexpected<Error> SocketStream::failed(const char* operation) const {
   const int error = errno;
   if (!is_open()) return std::unexpected(Error(Fault::closed, operation, name()));
   return std::unexpected(system_error(operation, name(), error));
@@ -293,7 +294,7 @@ Result<std::size_t> SocketStream::send_with_outbox(Bytes from) {
 }
 
 /// The same in more than one call, so that each ends where a followed message does.
-Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
+[[gnu::cold]] Result<std::size_t> SocketStream::send_behind_outbox(Bytes from) {
   while (sender_ && watcher_.can_write()) {
     const std::size_t sent = send_some(sender_->outbox.rest());
     if (error_ != 0) break;
@@ -403,7 +404,7 @@ void SocketStream::finish_now() {
 
 /// Sending failed: the next write says so, the next read that finds nothing, and who waits is woken
 /// to hear it.
-void SocketStream::broke(int error) {
+[[gnu::cold]] void SocketStream::broke(int error) {
   error_ = static_cast<std::uint8_t>(error);
   if (track_) track_->hung_up();
   drop_collected();
@@ -465,7 +466,7 @@ void SocketStream::detach() {
   if (is_open()) disable_timestamping(watcher_.fd);
 }
 
-void SocketStream::abort() {
+[[gnu::cold]] void SocketStream::abort() {
   if (!is_open()) return;
   detach();
   drop_collected();
@@ -475,7 +476,7 @@ void SocketStream::abort() {
   watcher_.writers.wake_all(reactor_.loop());
 }
 
-Fd SocketStream::release() {
+[[gnu::cold]] Fd SocketStream::release() {
   if (sender_) send_collected();
   detach();
   drop_collected();
@@ -491,7 +492,7 @@ Address SocketStream::local() const { return is_open() ? local_address(watcher_.
     // A client of a Unix socket has no name; where it came to is the next best.
     const Address here = local();
     if (here.is_unix()) return name_of(here, transport_);
-    return std::string(to_string(transport_)) + ":" + to_string(peer);
+    return joined({to_string(transport_), ":", to_string(peer)});
   }
   return name_of(peer, transport_);
 }

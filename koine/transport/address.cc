@@ -311,7 +311,11 @@ std::string to_string(const Address& address) {
 }
 
 std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b) {
-  return std::tie(a.is_v6_, a.bytes_, a.zone_) <=> std::tie(b.is_v6_, b.bytes_, b.zone_);
+  if (a.is_v6_ != b.is_v6_) return a.is_v6_ <=> b.is_v6_;
+  // A server looks up where each connection comes from; an IPv4 address is 4 bytes and has no zone.
+  int order = std::memcmp(a.bytes_.data(), b.bytes_.data(), a.is_v6_ ? 16 : 4);
+  if (order == 0 && a.is_v6_) order = std::memcmp(a.zone_.data(), b.zone_.data(), a.zone_.size());
+  return order <=> 0;
 }
 
 std::strong_ordering operator<=>(const Address& a, const Address& b) {

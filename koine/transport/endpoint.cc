@@ -1,5 +1,6 @@
 #include "koine/transport/endpoint.h"
 
+#include <algorithm>
 #include <cassert>
 #include <tuple>
 
@@ -41,7 +42,8 @@ std::string unix_text(const Address& address, std::string_view path) {
   std::string text = is_abstract ? "@" : name.starts_with("//") ? "//" : "";
   const std::size_t sign = !is_abstract && name.starts_with('@') ? 1 : 0;
   if (sign != 0) text += "%40";
-  return text + percent_encode(name.substr(sign), is_path_character);
+  text += percent_encode(name.substr(sign), is_path_character);
+  return text;
 }
 
 }  // namespace
@@ -170,10 +172,12 @@ std::string to_string(const Endpoint& endpoint) {
       text += "//";
       if (endpoint.ip() && endpoint.ip()->is_v6()) {
         // RFC 6874: the % in front of a zone is itself encoded.
-        std::string host = endpoint.host();
-        if (const std::size_t zone = host.find('%'); zone != std::string::npos)
-          host.insert(zone + 1, "25");
-        text += joined({"[", host, "]"});
+        const std::string name = endpoint.host();
+        const std::string_view host = name;
+        const std::size_t zone = std::min(host.find('%'), host.size());
+        const bool has_zone = zone != host.size();
+        text += joined(
+            {"[", host.substr(0, zone), has_zone ? "%25" : "", host.substr(zone + has_zone), "]"});
       } else {
         text += endpoint.host();
       }

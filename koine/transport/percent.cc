@@ -1,5 +1,6 @@
 #include "koine/transport/percent.h"
 
+#include "koine/base/joined.h"
 #include "koine/transport/characters.h"
 
 namespace koine {
@@ -21,9 +22,9 @@ Parsed<std::string> percent_decode(std::string_view text) {
     }
     for (std::size_t digit = at + 1; digit <= at + 2; ++digit)
       if (digit >= text.size() || url::hex_value(text[digit]) < 0)
-        return std::unexpected(Mistake{digit, "expected two hexadecimal digits after %, " +
-                                                  found_at(text, digit) +
-                                                  " (a % itself is written %25)"});
+        return std::unexpected(
+            Mistake{digit, joined({"expected two hexadecimal digits after %, ",
+                                   found_at(text, digit), " (a % itself is written %25)"})});
     bytes += static_cast<char>(url::hex_value(text[at + 1]) << 4 | url::hex_value(text[at + 2]));
     at += 2;
   }
