@@ -1,15 +1,12 @@
 // koine demo: a server process and a client process exchange one message, and the exchange is told
-// step by step: what was measured as such, what is explained as such.
+// step by step (demo_story.h).
 //
 // Both processes follow the message by the kernel's own stamps, each its half; the server hands its
 // half over a pipe, in the blocks that servers of messages tell theirs in (journey_block.h). They
 // read the same clock, so the halves fit without an offset.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,17 +16,15 @@
 #include <span>
 #include <string>
 
+#include "cli/demo_story.h"
 #include "cli/exit_code.h"
-#include "cli/journeys.h"
 #include "cli/standard_io.h"
-#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "koine/async/within.h"
 #include "koine/journey/recorder.h"
 #include "koine/journey/spans.h"
 #include "koine/os/fault_of.h"
 #include "koine/os/network.h"
-#include "koine/os/socket_stream.h"
 #include "koine/os/track.h"
 #include "koine/rsocket/journey_block.h"
 
@@ -45,41 +40,7 @@ constexpr Duration settle_patience = 500ms;
 /// What the server says when the message may come.
 constexpr char ready_letter = 'r';
 
-/// What one end saw. Plain, because the server's goes through a pipe.
-struct Report {
-  pid_t process = 0;
-  std::uint16_t port = 0;
-  std::array<char, 16> multiplexer{};
-  std::int64_t asked_ns = 0;  // the client: before connect; the server: before accept
-  std::int64_t connected_ns = 0;
-  std::int64_t sending_ns = 0;   // before send
-  std::int64_t sent_ns = 0;      // after it
-  std::int64_t received_ns = 0;  // after the last recv
-  std::uint64_t received_bytes = 0;
-  std::uint32_t reads = 0;
-  // TCP_INFO (tcp(7)); 0 if the kernel does not say.
-  std::uint32_t mss = 0;
-  std::uint32_t rtt_us = 0;
-  std::uint32_t segments_out = 0;
-  std::uint32_t segments_in = 0;
-  bool timestamps = false;
-};
-
 std::int64_t now_ns() { return os::monotonic_now().time_since_epoch().count(); }
-
-void note_tcp_info(Stream& stream, Report& report) {
-  const auto* socket = dynamic_cast<os::SocketStream*>(&stream);
-  tcp_info info{};
-  socklen_t size = sizeof(info);
-  if (socket == nullptr ||
-      ::getsockopt(socket->descriptor(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-    return;
-  report.mss = info.tcpi_snd_mss;
-  report.rtt_us = info.tcpi_rtt;
-  report.segments_out = info.tcpi_segs_out;
-  report.segments_in = info.tcpi_segs_in;
-  report.timestamps = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0;
-}
 
 /// One end's half of the journey.
 class Half {
@@ -116,11 +77,11 @@ class Half {
 
 /// What one end has to tell.
 struct Told {
-  Report report;
+  DemoReport report;
   journey::Journey half;
 };
 
-Io<void> send_noted(Stream& stream, std::string_view text, Report& report, Half& half,
+Io<void> send_noted(Stream& stream, std::string_view text, DemoReport& report, Half& half,
                     os::Way way) {
   half.track().send(half.journey(), way, text.size());
   report.sending_ns = now_ns();
@@ -130,12 +91,11 @@ Io<void> send_noted(Stream& stream, std::string_view text, Report& report, Half&
   co_return {};
 }
 
-Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report, Half& half,
+Io<std::string> receive_noted(Stream& stream, std::size_t bytes, DemoReport& report, Half& half,
                               os::Way way) {
   std::string text;
   while (text.size() < bytes) {
     const Buffer buffer = co_await attempt(receive(stream));
-    report.received_ns = now_ns();
     if (!buffer) co_return fail(Fault::ended, "read", stream.name());
     ++report.reads;
     text += buffer.text();
@@ -147,7 +107,7 @@ Io<std::string> receive_noted(Stream& stream, std::size_t bytes, Report& report,
 }
 
 Io<Told> serve_once(os::Network& network, int pipe, std::size_t bytes) {
-  Report report{.process = ::getpid()};
+  DemoReport report{.process = ::getpid()};
   const auto name = network.reactor().multiplexer();
   name.copy(report.multiplexer.data(), report.multiplexer.size() - 1);
   Half half;
@@ -157,9 +117,7 @@ Io<Told> serve_once(os::Network& network, int pipe, std::size_t bytes) {
   report.port = listener->endpoint().port();
   if (::write(pipe, &report, sizeof(report)) != sizeof(report))
     co_return fail(Fault::system, "report to the client");
-  report.asked_ns = now_ns();
   const auto stream = co_await attempt(accept(*listener));
-  report.connected_ns = now_ns();
   co_await attempt(half.attach(*stream));
   if (::write(pipe, &ready_letter, 1) != 1) co_return fail(Fault::system, "report to the client");
   auto receiving = receive_noted(*stream, bytes, report, half, os::Way::there);
@@ -170,13 +128,12 @@ Io<Told> serve_once(os::Network& network, int pipe, std::size_t bytes) {
   if (end) co_return fail(Fault::malformed, "read", stream->name());
   auto completing = half.complete();
   co_await attempt(std::move(completing));
-  note_tcp_info(*stream, report);
   Told told{report, *half.journey()};
   co_return told;
 }
 
 Io<Told> ask_once(os::Network& network, int pipe, std::uint16_t port, std::string text) {
-  Report report{.process = ::getpid()};
+  DemoReport report{.process = ::getpid()};
   const auto name = network.reactor().multiplexer();
   name.copy(report.multiplexer.data(), report.multiplexer.size() - 1);
   Half half;
@@ -198,7 +155,6 @@ Io<Told> ask_once(os::Network& network, int pipe, std::uint16_t port, std::strin
   if (answer != text) co_return fail(Fault::malformed, "compare the answer", stream->name());
   auto completing = half.complete();
   co_await attempt(std::move(completing));
-  note_tcp_info(*stream, report);
   co_await attempt(stream->finish());
   Told told{report, *half.journey()};
   co_return told;
@@ -213,81 +169,8 @@ Result<Told> run_end(Story story) {
   return (*reactor)->run(within(patience, story(network)));
 }
 
-std::string in_us(std::int64_t from_ns, std::int64_t to_ns) {
-  return fmt::format("{:.1f} us", static_cast<double>(to_ns - from_ns) / 1e3);
-}
-
-std::string shown(std::string_view text) {
-  constexpr std::size_t most = 40;
-  std::string safe;
-  for (const char c : text.substr(0, most))
-    safe += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '.' : c;
-  return "\"" + safe + (text.size() > most ? "...\"" : "\"");
-}
-
-class Story {
- public:
-  Story(const Report& client, const Report& server, const journey::Journey& journey,
-        std::string_view text)
-      : client_(client), server_(server), journey_(journey), text_(text), colours_(STDOUT_FILENO) {}
-
-  std::string tell() {
-    begin();
-    step(1, "The client program has data in its memory and asks its system to copy it.");
-    line(fmt::format("send(2) of {} bytes took {}: the kernel has its own copy now", text_.size(),
-                     in_us(client_.sending_ns, client_.sent_ns)));
-    step(2, "The client's system wraps it by the rules, layer by layer (below).");
-    step(3, "The network carries it: here \"lo\", which has no cable and no router.");
-    step(4, "The server program asks its system for data.");
-    line(fmt::format("it waited in {}; recv(2) gave it {} bytes in {} call{}",
-                     server_.multiplexer.data(), server_.received_bytes, server_.reads,
-                     server_.reads == 1 ? "" : "s"));
-    step(5, "The server's system has received and unwrapped it, and wakes the program.");
-    out_ += "\n" + shown_journey();
-    end();
-    return out_;
-  }
-
- private:
-  void begin() {
-    out_ += colours_.bold("A message on its way: ") + shown(text_) +
-            fmt::format(", {} bytes\n\n", text_.size());
-    out_ += fmt::format("  server  process {}, tcp://127.0.0.1:{}, {}\n", server_.process,
-                        server_.port, server_.multiplexer.data());
-    out_ += fmt::format("  client  process {}, tcp://127.0.0.1:{}, {}\n", client_.process,
-                        client_.port, client_.multiplexer.data());
-    out_ += fmt::format("  connected in {}, by three segments: SYN, SYN ACK, ACK\n",
-                        in_us(client_.asked_ns, client_.connected_ns));
-  }
-
-  /// The answer's headers say the same as the message's, the other way round.
-  std::string shown_journey() const {
-    journey::Journey journey = journey_;
-    std::erase_if(journey.frames, [](const journey::Frame& frame) { return frame.reply; });
-    return cli::shown(journey, true);
-  }
-
-  void end() {
-    out_ += colours_.dim(
-        "\nMeasured: all times, by the kernel's stamps of both ends on one clock; all\n"
-        "bytes, as it gave them back. TCP's checksum is the device's to complete.\n");
-  }
-
-  void step(int number, std::string_view what) {
-    out_ += fmt::format("\n{} {}\n", colours_.cyan(std::to_string(number)), colours_.bold(what));
-  }
-  void line(std::string_view text) { out_ += fmt::format("    {}\n", text); }
-
-  const Report& client_;
-  const Report& server_;
-  const journey::Journey& journey_;
-  std::string_view text_;
-  Colours colours_;
-  std::string out_;
-};
-
 /// Reads one report; false if the server ended without it.
-bool read_report(int pipe, Report& report) {
+bool read_report(int pipe, DemoReport& report) {
   std::size_t got = 0;
   while (got < sizeof(report)) {
     const ssize_t count =
@@ -368,7 +251,7 @@ int demonstrate(const std::string& text) {
     be_server(pipe[1], text.size());
   }
   ::close(pipe[1]);
-  Report there;
+  DemoReport there;
   Result<Told> here = fail(Fault::ended, "start the server");
   Result<void> half = fail(Fault::ended, "hear from the server");
   if (read_report(pipe[0], there)) {
@@ -385,7 +268,7 @@ int demonstrate(const std::string& text) {
   journey::Journey& journey = here->half;
   journey.offset = {.method = journey::Offset::Method::same_clock};
   journey.verdict = judge(journey, spans_of(journey), {}).words;
-  const std::string told = Story(here->report, there, journey, text).tell();
+  const std::string told = tell_story(here->report, there, journey, text);
   if (auto written = write_output(as_bytes(told)); !written) return complain(written.error());
   return exit_ok;
 }
