@@ -1,13 +1,14 @@
 // What only the kernel's streams have: reads that end short although more has arrived.
 //
-// A read stops before urgent data (tcp(7)) and behind descriptors that were passed along (unix(7)).
-// Everything is there before it is read, and nothing follows it: who took a short read for the end
-// of it would wait for ever.
+// A read stops before urgent data (tcp(7)), and on a Unix socket behind descriptors that were
+// passed along and between two senders (unix(7)). Everything is there before it is read, and
+// nothing follows it: who took a short read for the end of it would wait for ever.
 #include "koine/os/socket_stream.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -149,6 +150,21 @@ TEST_P(SocketStreamTest, HearsWhatFollowsADescriptorAndTakesNone) {
   // The end of a pipe: nobody has the other one any more.
   char byte = 0;
   EXPECT_EQ(::read(outlet.get(), &byte, 1), 0);
+}
+
+/// As a socket does that systemd made with PassCredentials=yes.
+TEST_P(SocketStreamTest, HearsTwoSendersWhomTheSocketNames) {
+  Pair pair = Pair::of_unix();
+  const int yes = 1;
+  ASSERT_EQ(::setsockopt(pair.ours.get(), SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)), 0);
+  const auto stream = stream_of(pair, Transport::unix_stream);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(::write(pair.theirs.get(), "before", 6) == 6 ? 0 : 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  pair.send("behind");
+  expect_heard(*stream, "beforebehind");
 }
 
 TEST_P(SocketStreamTest, HearsWhatFollowsUrgentDataOfAUnixSocket) {
