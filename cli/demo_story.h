@@ -1,5 +1,5 @@
 // What koine demo tells of a message's way: the steps in words, then the same steps as they were
-// measured, and the headers that were really sent: on one screen, of 80 columns and 50 lines.
+// measured, and the headers that were really sent: on one screen, of 80 columns and about 50 lines.
 #pragma once
 
 #include <sys/types.h>
