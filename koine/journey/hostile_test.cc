@@ -64,7 +64,8 @@ class Chance {
     leg.sendings = static_cast<std::uint32_t>(one_in(2) ? leg.snd.size() : prng_());
     leg.tcp = {.mss = static_cast<std::uint32_t>(below(3)),
                .unsent_bytes = static_cast<std::uint32_t>(below(3)),
-               .retransmits = static_cast<std::uint32_t>(below(3))};
+               .retransmits = static_cast<std::uint32_t>(below(3)),
+               .held_by = static_cast<HeldBy>(below(6))};
     if (one_in(2)) leg.cpu_wait_ns = time();
     if (one_in(2)) leg.write_cpu_wait_ns = time();
     if (one_in(3)) leg.hops = {hop(), hop(), hop()};

@@ -44,6 +44,18 @@ const char* to_string(Quality quality) {
   return "";
 }
 
+const char* to_string(HeldBy held_by) {
+  switch (held_by) {
+    case HeldBy::unknown: return "unknown";
+    case HeldBy::receiver_window: return "receiver's window";
+    case HeldBy::congestion_window: return "congestion window";
+    case HeldBy::pacing: return "pacing";
+    case HeldBy::send_buffer: return "send buffer";
+    case HeldBy::nagle: return "Nagle";
+  }
+  return "";
+}
+
 const char* to_string(Hop::What what) {
   switch (what) {
     case Hop::What::queue: return "queue";

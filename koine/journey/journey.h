@@ -48,6 +48,19 @@ struct Stamp {
   static Stamp exactly(std::int64_t ns) { return {ns, Quality::exact}; }
 };
 
+/// What kept TCP from sending a message at once.
+enum class HeldBy : std::uint8_t {
+  unknown,            ///< or nothing did
+  receiver_window,    ///< the receiver had no room: it had not read what was there (RFC 9293)
+  congestion_window,  ///< as much was under way as the network is thought to bear (RFC 5681)
+  pacing,             ///< TCP sends no faster than at a rate
+  send_buffer,        ///< the send buffer holds less than could be under way
+  nagle,              ///< less than a segment waits while something is not confirmed (RFC 896)
+};
+
+/// "unknown", "receiver's window", "congestion window", "pacing", "send buffer", "Nagle"
+const char* to_string(HeldBy held_by);
+
 /// What TCP knew when the message left (TCP_INFO, tcp(7)). Zero where the kernel does not say.
 struct TcpState {
   std::uint32_t cwnd = 0;          ///< congestion window, segments
@@ -55,6 +68,7 @@ struct TcpState {
   std::uint32_t mss = 0;           ///< bytes that one segment carries
   std::uint32_t unsent_bytes = 0;  ///< written before and not yet sent
   std::uint32_t retransmits = 0;   ///< of the connection while the message was under way
+  HeldBy held_by = HeldBy::unknown;
 
   friend bool operator==(const TcpState&, const TcpState&) = default;
 };

@@ -49,13 +49,15 @@ std::string leg(const Leg& leg) {
   put("first_snd", leg.first_snd);
   put("ack", leg.ack);
   if (leg.tcp != TcpState{}) {
-    all.member("tcp", JsonList('{')
-                          .member("cwnd", leg.tcp.cwnd)
-                          .member("srtt_us", leg.tcp.srtt_us)
-                          .member("mss", leg.tcp.mss)
-                          .member("unsent_bytes", leg.tcp.unsent_bytes)
-                          .member("retransmits", leg.tcp.retransmits)
-                          .done());
+    JsonList tcp('{');
+    tcp.member("cwnd", leg.tcp.cwnd)
+        .member("srtt_us", leg.tcp.srtt_us)
+        .member("mss", leg.tcp.mss)
+        .member("unsent_bytes", leg.tcp.unsent_bytes)
+        .member("retransmits", leg.tcp.retransmits);
+    if (leg.tcp.held_by != HeldBy::unknown)
+      tcp.member("held_by", json_text(to_string(leg.tcp.held_by)));
+    all.member("tcp", tcp.done());
   }
   if (leg.write_cpu_wait_ns) all.member("write_cpu_wait_ns", *leg.write_cpu_wait_ns);
   put("rx", leg.rx);

@@ -245,5 +245,30 @@ TEST(Verdict, NamesAProgramThatDidNotAskOneThatThoughtAndASystemThatHeldBack) {
       " usually 8.00 us");
 }
 
+TEST(Verdict, NamesWhatHeldAMessageBack) {
+  const auto held = [](HeldBy by) {
+    return verdict_after([by](Journey& journey, std::int64_t ns) {
+      Leg& there = journey.request;
+      for (Stamp* stamp : {&there.sched, &there.snd[0], &there.rx, &there.recv_in, &there.recv_out})
+        stamp->ns += ns;
+      shift(journey.reply, ns);
+      there.tcp = {.cwnd = 10, .unsent_bytes = 70'000, .held_by = by};
+    });
+  };
+  const std::string begin = "client's system held it back for 140.00 ms: ";
+  const std::string end = " (70000 bytes before it were not yet sent), usually ";
+  const auto why = [&](HeldBy by) {
+    const std::string words = held(by);
+    EXPECT_TRUE(words.starts_with(begin)) << words;
+    EXPECT_NE(words.find(end), std::string::npos) << words;
+    return words.substr(begin.size(), words.find(end) - begin.size());
+  };
+  EXPECT_EQ(why(HeldBy::receiver_window), "the receiver's window was full");
+  EXPECT_EQ(why(HeldBy::congestion_window), "the congestion window was full (10 segments)");
+  EXPECT_EQ(why(HeldBy::pacing), "TCP paces what it sends");
+  EXPECT_EQ(why(HeldBy::send_buffer), "the send buffer is too small");
+  EXPECT_EQ(why(HeldBy::nagle), "less than a segment waits for confirmations (Nagle)");
+}
+
 }  // namespace
 }  // namespace koine::journey

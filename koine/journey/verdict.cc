@@ -73,15 +73,29 @@ bool held_back(const Leg& leg) {
   return leg.write_out && leg.sched && leg.sched.ns > leg.write_out.ns;
 }
 
-std::string copying(const Leg& leg, const Span& span) {
-  const std::string held = host_of(span.first) + "'s system held it back for ";
-  if (held_back(leg)) {
-    std::string words = held + short_time(subtract(leg.sched.ns, leg.write_out.ns));
-    if (leg.tcp.unsent_bytes != 0)
-      words += " (" + std::to_string(leg.tcp.unsent_bytes) + " bytes before it were not yet sent)";
-    return words;
+/// Why it was, if that is known.
+std::string held_by(const TcpState& tcp) {
+  switch (tcp.held_by) {
+    case HeldBy::unknown: return "";
+    case HeldBy::receiver_window: return ": the receiver's window was full";
+    case HeldBy::congestion_window:
+      return ": the congestion window was full (" + std::to_string(tcp.cwnd) + " segments)";
+    case HeldBy::pacing: return ": TCP paces what it sends";
+    case HeldBy::send_buffer: return ": the send buffer is too small";
+    case HeldBy::nagle: return ": less than a segment waits for confirmations (Nagle)";
   }
-  return host_of(span.first) + " took " + short_time(span.ns()) + " to hand it over";
+  return "";
+}
+
+std::string copying(const Leg& leg, const Span& span) {
+  const std::string why = held_by(leg.tcp);
+  if (!held_back(leg))
+    return host_of(span.first) + " took " + short_time(span.ns()) + " to hand it over" + why;
+  std::string words = host_of(span.first) + "'s system held it back for " +
+                      short_time(subtract(leg.sched.ns, leg.write_out.ns)) + why;
+  if (leg.tcp.unsent_bytes != 0)
+    words += " (" + std::to_string(leg.tcp.unsent_bytes) + " bytes before it were not yet sent)";
+  return words;
 }
 
 /// Whose message it is, if its thread had no CPU while it handed the message over, and that

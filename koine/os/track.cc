@@ -1,7 +1,6 @@
 #include "koine/os/track.h"
 
 #include <linux/sockios.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 
@@ -39,13 +38,6 @@ std::size_t messages_that_fit(int fd) {
   if (sys::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size) != 0 || bytes <= 0) return 1;
   return std::max<std::size_t>(
       static_cast<std::size_t>(bytes) / 2 / (report_bytes * reports_per_message), 1);
-}
-
-std::optional<tcp_info> read_tcp_info(int fd) {
-  tcp_info info{};
-  socklen_t size = sizeof(info);
-  if (sys::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
-  return info;
 }
 
 /// True if a socket has more to read.
@@ -111,17 +103,18 @@ bool Track::send(std::shared_ptr<Journey> journey, Way way, std::size_t bytes,
     message.end = begin + bytes;
     if (is_tcp()) {
       if (const auto info = read_tcp_info(fd_)) {
-        leg.tcp = {.cwnd = info->tcpi_snd_cwnd,
-                   .srtt_us = info->tcpi_rtt,
-                   .mss = info->tcpi_snd_mss,
-                   .unsent_bytes = info->tcpi_notsent_bytes};
-        message.retransmits = info->tcpi_total_retrans;
+        leg.tcp = {.cwnd = info->cwnd,
+                   .srtt_us = info->srtt_us,
+                   .mss = info->mss,
+                   .unsent_bytes = info->unsent_bytes};
+        message.before = *info;
+        message.to_send = info->unsent_bytes + message.end - sent_;
         const auto before = looked_for_.lock();
         if (way == Way::there && (!before || before->reply.recv_out)) {
-          out_of_order_ = info->tcpi_rcv_ooopack;
+          out_of_order_ = info->out_of_order;
           looked_for_ = journey;
         }
-        if (bytes > large_bytes_min) message.first_end = begin + info->tcpi_snd_mss;
+        if (bytes > large_bytes_min) message.first_end = begin + info->mss;
       }
     }
   }
@@ -269,7 +262,10 @@ bool Track::take(Message& message, const Report& report, bool exact, Bytes frame
   const Stamp stamp{report.ns, exact ? Quality::exact : Quality::at_most};
   switch (report.kind) {
     case Report::Kind::scheduled:
-      if (!leg.sched) leg.sched = stamp;
+      if (!leg.sched) {
+        leg.sched = stamp;
+        look_what_held(message);
+      }
       return false;
     case Report::Kind::sent:
       if (exact && !frame.empty() && leg.sendings == 0) {
@@ -296,7 +292,21 @@ void Track::end(Message& message) {
   if (!is_tcp()) return;
   if (const auto info = read_tcp_info(fd_))
     leg_of(*message.journey, message.way).tcp.retransmits =
-        info->tcpi_total_retrans - message.retransmits;
+        info->retransmits - message.before.retransmits;
+}
+
+/// Asked when TCP has let go of it, if it did not do so at once. A message that it let go as soon
+/// as it had it may have waited for the end of our turn, unless it is so large that it had it bit
+/// by bit.
+void Track::look_what_held(const Message& message) {
+  Leg& leg = leg_of(*message.journey, message.way);
+  const std::int64_t held_ns = leg.sched.ns - leg.write_in.ns - leg.write_cpu_wait_ns.value_or(0);
+  const bool had_it = leg.sched.ns - leg.write_out.ns > slow_write_ns;
+  if (!is_tcp() || held_ns <= slow_write_ns || (!had_it && message.to_send <= large_bytes_min))
+    return;
+  if (const auto now = read_tcp_info(fd_))
+    leg.tcp.held_by =
+        what_held(message.before, *now, read_tcp_options(fd_), message.to_send, held_ns);
 }
 
 void Track::settle() {
@@ -382,7 +392,7 @@ void Track::arrived(std::optional<std::int64_t> stamp_ns, std::int64_t asking_si
 /// stamp of one that waited for others to come, and nobody knows when all of it was there.
 bool Track::came_out_of_order() {
   const auto info = is_tcp() ? read_tcp_info(fd_) : std::nullopt;
-  return info && info->tcpi_rcv_ooopack != std::exchange(out_of_order_, info->tcpi_rcv_ooopack);
+  return info && info->out_of_order != std::exchange(out_of_order_, info->out_of_order);
 }
 
 void Track::receive(const std::shared_ptr<Journey>& journey, Way way, std::size_t bytes_behind) {

@@ -18,6 +18,7 @@
 #include "koine/os/clocks.h"
 #include "koine/os/fd.h"
 #include "koine/os/reactor.h"
+#include "koine/os/tcp_state.h"
 #include "koine/os/timestamping.h"
 #include "koine/transport/network.h"
 
@@ -117,7 +118,8 @@ class Track : public journey::Track, public ErrorQueue, private Timer {
     Way way{};
     Instant since{};
     std::int64_t run_delay_ns = 0;  // of the thread, before
-    std::uint32_t retransmits = 0;  // of the connection, before
+    TcpInfo before{};               // of the connection
+    std::uint64_t to_send = 0;      // then: its bytes, and those before it that had not left
     std::uint32_t id = 0;           // of a datagram
   };
   struct Arrival {
@@ -141,6 +143,7 @@ class Track : public journey::Track, public ErrorQueue, private Timer {
   bool first_piece_waits() const {
     return !marks_.empty() && marks_.front().first_end != 0 && sent_ >= marks_.front().first_end;
   }
+  void look_what_held(const Message& message);
   void end(Message& message);
   void settle();
   bool came_out_of_order();

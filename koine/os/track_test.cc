@@ -2,7 +2,9 @@
 #include "koine/os/track.h"
 
 #include <gtest/gtest.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
 #include <cstdlib>
@@ -401,7 +403,40 @@ TEST_P(TrackTest, TooManyMessagesAtOnceAreNotStampedAndStillArrive) {
   EXPECT_EQ(both.asks->over_budget(), 60U);
 }
 
-/// The kernel counts with 32 bits. It takes seconds: KOINE_KEY_WRAP=1 asks for it.
+/// The kernel counts with 32 bits. What it would report is told by hand.
+TEST_P(TrackTest, ReportsFindTheirMessageWhereTheKernelsCountOfBytesBeginsAgain) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  Track& track = *both.asks;
+  track.sent((std::size_t{1} << 32) - 3, false);
+  std::vector<std::shared_ptr<Journey>> journeys;
+  for (const std::size_t bytes : {1U, 15U, 11U}) {
+    journeys.push_back(both.asked.begin(both.asks->connection()));
+    track.send(journeys.back(), Way::there, bytes);
+    track.sent(bytes, true);
+  }
+  const Leg& before = journeys[0]->request;
+  const Leg& across = journeys[1]->request;
+  const Leg& behind = journeys[2]->request;
+
+  track.report(SCM_TSTAMP_SCHED, 0xffff'fffd, 1000);
+  EXPECT_EQ(before.sched, journey::Stamp::exactly(1000));
+  EXPECT_FALSE(across.sched);
+  track.report(SCM_TSTAMP_SCHED, 12, 2000);
+  EXPECT_EQ(before.sched, journey::Stamp::exactly(1000));
+  EXPECT_EQ(across.sched, journey::Stamp::exactly(2000));
+  EXPECT_FALSE(behind.sched);
+  track.report(SCM_TSTAMP_ACK, 12, 3000);
+  EXPECT_EQ(before.ack, (journey::Stamp{3000, Quality::at_most})) << "confirmed with the next";
+  EXPECT_EQ(across.ack, journey::Stamp::exactly(3000));
+  EXPECT_FALSE(track.settled());
+  track.report(SCM_TSTAMP_ACK, 23, 4000);
+  EXPECT_EQ(behind.ack, journey::Stamp::exactly(4000));
+  EXPECT_TRUE(track.settled());
+}
+
+/// The same with the kernel itself. It takes seconds: KOINE_KEY_WRAP=1 asks for it.
 TEST_P(TrackTest, MessagesAreToldApartWhereTheKernelsCountOfBytesBeginsAgain) {
   if (std::getenv("KOINE_KEY_WRAP") == nullptr) GTEST_SKIP() << "KOINE_KEY_WRAP is not set";
   Network network(reactor());
@@ -595,6 +630,85 @@ TEST_P(TrackTest, AConnectionThatBreaksKeepsNobodyWaitingForItsStamps) {
   };
   const auto told = reactor().run(within(patience, story()));
   EXPECT_TRUE(told) << to_string(told.error());
+}
+
+TEST_P(TrackTest, AReceiverThatDoesNotReadIsNamedAsWhatHeldAMessageBack) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const int fd = dynamic_cast<SocketStream&>(*both.client).descriptor();
+  constexpr std::size_t bytes = 1'000'000;  // more than the window of somebody who does not read
+  const std::string text(bytes, 'k');
+  const auto write = [&]() -> Io<void> { co_return co_await write_all(*both.client, text); };
+  const auto read = [&]() -> Io<void> {
+    while (read_tcp_info(fd).value().window_limited_us < 100'000) co_await sleep(1ms);
+    auto taking = Both::take(*both.server, bytes);
+    co_await attempt(std::move(taking));
+    co_return {};
+  };
+  auto journey = both.asked.begin(both.asks->connection());
+  const auto story = [&]() -> Io<void> {
+    both.asks->send(journey, Way::there, bytes);
+    auto writing = write();
+    auto reading = read();
+    auto both_ways = co_await all(std::move(writing), std::move(reading));
+    co_await attempt(std::move(both_ways));
+    co_await attempt(settled(*both.asks));
+    co_return {};
+  };
+  const auto told = reactor().run(within(patience, story()));
+  ASSERT_TRUE(told) << to_string(told.error());
+  EXPECT_EQ(journey->request.tcp.held_by, journey::HeldBy::receiver_window) << json_line(*journey);
+}
+
+/// The first segments are not paced, and a machine that stands still explains more than the rate
+/// does: then it tries again.
+TEST_P(TrackTest, APacedMessageIsNamedAsOne) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const std::uint32_t rate = 4'000'000;
+  ASSERT_EQ(::setsockopt(dynamic_cast<SocketStream&>(*both.client).descriptor(), SOL_SOCKET,
+                         SO_MAX_PACING_RATE, &rate, sizeof(rate)),
+            0);
+  auto held_by = journey::HeldBy::unknown;
+  for (int tries = 0; tries < 20 && held_by != journey::HeldBy::pacing; ++tries) {
+    const auto halves = reactor().run(within(patience, both.exchange(std::string(200'000, 'k'))));
+    ASSERT_TRUE(halves) << to_string(halves.error());
+    held_by = halves->first->request.tcp.held_by;
+  }
+  EXPECT_EQ(held_by, journey::HeldBy::pacing) << to_string(held_by);
+}
+
+/// The kernel may confirm sooner than it is asked to: then it tries again.
+TEST_P(TrackTest, NaglesAlgorithmIsNamedAsWhatHeldAMessageBack) {
+  Network network(reactor());
+  Both both(network);
+  ASSERT_TRUE(reactor().run(within(patience, both.connect("tcp://127.0.0.1:0"))));
+  const int off = 0;
+  ASSERT_EQ(::setsockopt(dynamic_cast<SocketStream&>(*both.client).descriptor(), IPPROTO_TCP,
+                         TCP_NODELAY, &off, sizeof(off)),
+            0);
+  const auto story = [&]() -> Io<journey::HeldBy> {
+    ::setsockopt(dynamic_cast<SocketStream&>(*both.server).descriptor(), IPPROTO_TCP, TCP_QUICKACK,
+                 &off, sizeof(off));
+    co_await attempt(write_all(*both.client, "a"));
+    co_await attempt(flush(*both.client));
+    auto journey = both.asked.begin(both.asks->connection());
+    both.asks->send(journey, Way::there, 1);
+    co_await attempt(write_all(*both.client, "b"));
+    auto taking = Both::take(*both.server, 2);
+    co_await attempt(std::move(taking));
+    co_await attempt(settled(*both.asks));
+    co_return journey->request.tcp.held_by;
+  };
+  auto held_by = journey::HeldBy::unknown;
+  for (int tries = 0; tries < 20 && held_by != journey::HeldBy::nagle; ++tries) {
+    const auto told = reactor().run(within(patience, story()));
+    ASSERT_TRUE(told) << to_string(told.error());
+    held_by = *told;
+  }
+  EXPECT_EQ(held_by, journey::HeldBy::nagle) << to_string(held_by);
 }
 
 /// Errors and reports come as the same news.

@@ -156,6 +156,7 @@ void write(ByteVector& out, const LateBlock& late) {
   for (const std::uint32_t value : {leg.sendings, leg.tcp.cwnd, leg.tcp.srtt_us, leg.tcp.mss,
                                     leg.tcp.unsent_bytes, leg.tcp.retransmits})
     writer.put(value, 4);
+  writer.put(static_cast<std::uint8_t>(leg.tcp.held_by), 1);
   writer.put_wait(leg.write_cpu_wait_ns);
   std::size_t count = 0;
   while (count < std::min(leg.snd.size(), Leg::sendings_max) && writer.fits(leg.snd[count]))
@@ -313,6 +314,9 @@ LateBlock read_late(Reading& from) {
   for (std::uint32_t* value : {&leg.sendings, &leg.tcp.cwnd, &leg.tcp.srtt_us, &leg.tcp.mss,
                                &leg.tcp.unsent_bytes, &leg.tcp.retransmits})
     *value = from.take32();
+  const std::uint64_t held_by = from.take(1);
+  from.refuse_unless(held_by <= static_cast<std::uint8_t>(journey::HeldBy::nagle));
+  leg.tcp.held_by = static_cast<journey::HeldBy>(held_by);
   leg.write_cpu_wait_ns = from.take_wait();
   const std::uint64_t count = from.take(1);
   from.refuse_unless(count <= Leg::sendings_max && count <= leg.sendings);

@@ -12,7 +12,8 @@
 //                  write_in (40 each) | waited for a CPU (40), all ones: unknown
 //     late     4 | qualities (8) | stream (32) | item (64), 0: the answer | base (64)
 //                | write_out, sched, ack, first_snd (40 each) | sendings, cwnd, srtt_us, mss,
-//                  unsent_bytes, retransmits (32 each) | writer waited for a CPU (40)
+//                  unsent_bytes, retransmits (32 each) | held by (8): journey::HeldBy
+//                | writer waited for a CPU (40)
 //                | count (8) | snd: quality (8), stamp (40), each | bytes of the frame (8)
 //                | its length on the wire (32) and the bytes, if there are any
 //     item     5 | flags (8): 1 the item has metadata of its own before this, 2 its sender joins

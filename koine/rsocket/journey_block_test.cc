@@ -59,7 +59,12 @@ LateBlock late() {
   block.leg.snd = {{then, Quality::at_most}, Stamp::exactly(then + 200'000'000)};
   block.leg.sendings = 2;
   block.leg.ack = Stamp::exactly(then + 400'000'000);
-  block.leg.tcp = {.cwnd = 1, .srtt_us = 2, .mss = 3, .unsent_bytes = 4, .retransmits = 5};
+  block.leg.tcp = {.cwnd = 1,
+                   .srtt_us = 2,
+                   .mss = 3,
+                   .unsent_bytes = 4,
+                   .retransmits = 5,
+                   .held_by = journey::HeldBy::nagle};
   block.frame = journey::Frame{.reply = true,
                                .at = block.leg.snd.front(),
                                .bytes = std::vector<std::byte>(128, std::byte{9}),
@@ -132,7 +137,7 @@ TEST(JourneyBlock, IsWrittenByteByByteAsTheDocumentationSays) {
   EXPECT_EQ(
       content_of(one),
       bytes_of("04 10 00000005 0000000000000008 00000000000007d0 0000000000 0000000000 0000000000"
-               "0000000000 00000001 00000000 00000000 00000000 00000000 00000000 ffffffffff"
+               "0000000000 00000001 00000000 00000000 00000000 00000000 00000000 00 ffffffffff"
                "01 01 0000000001 00"));
 }
 
@@ -171,9 +176,10 @@ TEST(JourneyBlock, SaysNothingThatItCannotMean) {
   EXPECT_FALSE(changed(ItemBlock{.item = 1}, 9, 0)) << "an item before the first";
   EXPECT_FALSE(changed(item(), 26, 0x41)) << "a moment beyond 2116";
   EXPECT_FALSE(changed(half(), 13, 0x10)) << "a quality of a seventh stamp";
-  constexpr std::size_t count_at = 1 + 1 + 4 + 8 + 8 + 4 * 5 + 6 * 4 + 5;
+  constexpr std::size_t count_at = 1 + 1 + 4 + 8 + 8 + 4 * 5 + 6 * 4 + 1 + 5;
   EXPECT_FALSE(changed(late(), count_at, 9)) << "more sendings than are kept";
-  EXPECT_FALSE(changed(late(), count_at - 26, 1)) << "more than there were";
+  EXPECT_FALSE(changed(late(), count_at - 27, 1)) << "more than there were";
+  EXPECT_FALSE(changed(late(), count_at - 6, 6)) << "held by what is not known";
   EXPECT_FALSE(changed(late(), count_at + 1, 0)) << "a sending without a stamp";
   EXPECT_FALSE(changed(late(), count_at + 13, 129)) << "a frame that is too long";
 }
