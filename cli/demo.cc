@@ -47,16 +47,8 @@ class Half {
  public:
   Half() : recorder_({.every = 1, .frames = true}), tracker_(recorder_) {}
 
-  /// Before the message may come: the kernel needs a moment before it stamps what arrives, and more
-  /// than one where others have the CPU.
-  Io<void> ready() {
-    constexpr int tries_max = 5;
-    for (int tries = 0; tries < tries_max; ++tries) {
-      auto beginning = tracker_.ready();
-      if (co_await attempt(std::move(beginning))) co_return {};
-    }
-    co_return {};
-  }
+  /// Before the message may come: the kernel needs a moment before it stamps what arrives.
+  Io<bool> ready() { return tracker_.ready(); }
 
   Result<void> attach(Stream& stream) {
     auto attached = tracker_.attach(stream);

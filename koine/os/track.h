@@ -217,7 +217,7 @@ class Tracker {
   Tracker(const Tracker&) = delete;
   Tracker& operator=(const Tracker&) = delete;
 
-  /// Waits until arrivals are stamped, for at most a fifth of a second: false if they are not.
+  /// Waits until arrivals are stamped, for at most about a second: false if they are not.
   Io<bool> ready();
 
   /// The track lives as long as the socket, and not longer than the tracker: sockets end first, or

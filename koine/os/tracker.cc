@@ -27,7 +27,7 @@ std::shared_ptr<const OfThread> OfThread::get() {
 }
 
 Io<bool> Tracker::ready() {
-  constexpr int tries_max = 200;
+  constexpr int tries_max = 1000;     // a worker of the kernel's begins it, when it gets a CPU
   const Fd probe = stamped_socket();  // its own: the holder is everybody's
   auto to = to_sockaddr(Address(loopback_v4, 0));
   if (!probe || !to || sys::bind(probe.get(), to->get(), to->size) != 0) co_return false;
