@@ -270,5 +270,18 @@ TEST(Verdict, NamesWhatHeldAMessageBack) {
   EXPECT_EQ(why(HeldBy::nagle), "less than a segment waits for confirmations (Nagle)");
 }
 
+TEST(Verdict, TellsAMessageForWhichThereWasNoRoomFromOneThatWasHeldBack) {
+  const std::string words = verdict_after([](Journey& journey, std::int64_t ns) {
+    Leg& there = journey.request;
+    for (Stamp* stamp : {&there.write_out, &there.sched, &there.snd[0], &there.rx, &there.recv_in,
+                         &there.recv_out})
+      stamp->ns += ns;
+    shift(journey.reply, ns);
+    there.tcp.held_by = HeldBy::receiver_window;
+  });
+  const std::string begin = "client took 140.00 ms to hand it over: the receiver's window was full";
+  EXPECT_TRUE(words.starts_with(begin)) << words;
+}
+
 }  // namespace
 }  // namespace koine::journey

@@ -68,9 +68,10 @@ std::string not_asking(const Leg& leg, const Span& span) {
   return host_of(span.first) + "'s program did not ask for it for " + short_time(span.ns());
 }
 
-/// TX_SCHED that comes after the program's write has returned: the kernel held the message back.
-bool held_back(const Leg& leg) {
-  return leg.write_out && leg.sched && leg.sched.ns > leg.write_out.ns;
+/// TX_SCHED that comes long after the program's write has returned: the kernel held the message
+/// back. Otherwise it had no room for all of it, or the program was slow.
+bool held_back(const Leg& leg, const Span& span) {
+  return leg.write_out && leg.sched && subtract(leg.sched.ns, leg.write_out.ns) > span.ns() / 2;
 }
 
 /// Why it was, if that is known.
@@ -89,7 +90,7 @@ std::string held_by(const TcpState& tcp) {
 
 std::string copying(const Leg& leg, const Span& span) {
   const std::string why = held_by(leg.tcp);
-  if (!held_back(leg))
+  if (!held_back(leg, span))
     return host_of(span.first) + " took " + short_time(span.ns()) + " to hand it over" + why;
   std::string words = host_of(span.first) + "'s system held it back for " +
                       short_time(subtract(leg.sched.ns, leg.write_out.ns)) + why;
