@@ -10,6 +10,8 @@
 namespace koine::rsocket {
 namespace {
 
+using namespace sim::literals;
+
 class ByHand {
  public:
   explicit ByHand(std::unique_ptr<Stream> stream)
@@ -97,98 +99,90 @@ Io<void> endless(std::string, Sink<std::string>& out) {
   for (;;) co_await attempt(out.send(std::string(20'000, 'y')));
 }
 
-/// Three messages that are followed, to be answered while there is no room.
-Io<void> ask_for_three(ByHand& client, FrameType type) {
-  const RequestBlock followed{.is_followed = true, .trace_id = {1}};
-  for (std::uint32_t id = 3; id <= 7; id += 2) client.write_request(id, type, "note", 0, &followed);
-  co_return co_await client.send();
-}
+/// The halves that a client hears of three messages which it has sent while the server had no room
+/// for more. In a simulated internet, where patience takes no time.
+class WithoutRoom {
+ public:
+  /// It reads nothing for so long, and then until it has heard of so many.
+  WithoutRoom(FrameType type, Duration quiet, std::size_t wanted) {
+    world_.link(client_, server_, {.rate = 100_Mbit, .delay = 1ms});
+    answers_.on("endless", endless);
+    server_.run([this](Network& network) { return serve(network); });
+    client_.run([this, type, quiet, wanted](Network& network) -> Io<void> {
+      auto asking = within(10s, ask(network, type, quiet, wanted));
+      co_return co_await asking;
+    });
+    world_.run();
+    const auto error = client_.error();
+    EXPECT_TRUE(client_.finished()) << (error ? to_string(*error) : "");
+    EXPECT_TRUE(server_.finished());
+  }
 
-Io<void> ask_for_the_endless(ByHand& client) {
-  client.write_setup(HelloBlock{.message_bytes_max = 1 << 20});
-  client.write_request(1, FrameType::request_stream, "endless", request_n_max);
-  co_return co_await client.send();
-}
+  std::vector<HalfBlock> told;
+  JourneyCounts counts;
+  journey::Recorder recorder{{.every = 1'000'000}};
+
+ private:
+  Io<void> serve(Network& network) {
+    const auto listener = co_await attempt(network.listen(*parse_endpoint("tcp://:7001")));
+    auto stream = co_await attempt(accept(*listener));
+    Peer peer(std::move(stream), Side::server, &answers_, PeerOptions{.journeys = &there_});
+    static_cast<void>(co_await peer.run());
+    counts = peer.journey_counts();
+    co_return {};
+  }
+
+  Io<void> ask(Network& network, FrameType type, Duration quiet, std::size_t wanted) {
+    auto dialing = dial(network, "tcp://server:7001");
+    auto stream = co_await attempt(std::move(dialing));
+    ByHand peer(std::move(stream));
+    peer.write_setup(HelloBlock{.message_bytes_max = 1 << 20});
+    peer.write_request(1, FrameType::request_stream, "endless", request_n_max);
+    auto beginning = peer.send();
+    co_await attempt(std::move(beginning));
+    co_await sleep(1s);  // what both systems take on the way is full
+    const RequestBlock followed{.is_followed = true, .trace_id = {1}};
+    for (std::uint32_t id = 3; id <= 7; id += 2) peer.write_request(id, type, "note", 0, &followed);
+    auto asking = peer.send();
+    co_await attempt(std::move(asking));
+    co_await sleep(quiet);
+    while (told.size() < wanted) {
+      auto hearing = peer.hear();
+      const auto heard = co_await attempt(std::move(hearing));
+      for (const JourneyBlock& block : heard.blocks)
+        if (const auto* half = std::get_if<HalfBlock>(&block)) told.push_back(*half);
+    }
+    co_return {};
+  }
+
+  sim::World world_{1};
+  sim::Host& client_ = world_.host("client");
+  sim::Host& server_ = world_.host("server");
+  Service answers_ = service();
+  Journeys there_{recorder};
+};
 
 TEST(RsocketJourneyByHand, HalvesThatFindNoRoomWaitForIt) {
   // What nobody answers, and what only a COMPLETE does: an empty message would need room.
   for (const FrameType type : {FrameType::request_fnf, FrameType::request_response}) {
     SCOPED_TRACE(to_string(type));
-    Both both;
-    both.answers.on("endless", endless);
-    const auto story = [&]() -> Io<void> {
-      auto connecting = connected(both);
-      Ends ends = co_await attempt(std::move(connecting));
-      ByHand client(std::move(ends.ours));
-      both.server.emplace(std::move(ends.theirs), Side::server, &both.answers,
-                          PeerOptions{.journeys = &both.there});
-      auto beginning = ask_for_the_endless(client);
-      co_await attempt(std::move(beginning));
-      while (both.server->connection().takes_messages() || both.server->connection().streams() == 0)
-        co_await sleep(1ms);
-      // Nothing more leaves: nobody reads. Three messages come, and their halves are due.
-      auto asking = ask_for_three(client, type);
-      co_await attempt(std::move(asking));
-      co_await sleep(2 * Following::late_after);
-      std::vector<std::uint32_t> told;
-      while (told.size() < 3) {
-        auto hearing = client.hear();
-        const auto heard = co_await attempt(std::move(hearing));
-        for (const JourneyBlock& block : heard.blocks) {
-          const auto* half = std::get_if<HalfBlock>(&block);
-          if (half == nullptr) continue;
-          told.push_back(half->stream_id);
-          EXPECT_TRUE(half->half.recv_out);
-          EXPECT_TRUE(half->half.handler_in);
-          EXPECT_LE(half->half.handler_in.ns, half->half.write_in.ns) << "when it was told";
-        }
-      }
-      EXPECT_EQ(told, (std::vector<std::uint32_t>{3, 5, 7}));
-      EXPECT_EQ(both.server->journey_counts().dropped, 0U);
-      both.server.reset();
-      co_return {};
-    };
-    const auto done = both.run(story());
-    EXPECT_TRUE(done) << to_string(done.error());
+    const WithoutRoom without(type, Following::late_patience / 2, 3);
+    std::vector<std::uint32_t> ids;
+    for (const HalfBlock& block : without.told) {
+      ids.push_back(block.stream_id);
+      EXPECT_TRUE(block.half.recv_out);
+      EXPECT_TRUE(block.half.handler_in);
+      EXPECT_LE(block.half.handler_in.ns, block.half.write_in.ns) << "when it was told";
+    }
+    EXPECT_EQ(ids, (std::vector<std::uint32_t>{3, 5, 7}));
+    EXPECT_EQ(without.counts.dropped, 0U);
   }
 }
 
-/// In a simulated internet, where patience takes no time.
 TEST(RsocketJourneyByHand, HalvesThatFindNoRoomForTooLongAreDroppedAndCounted) {
-  sim::World world(1);
-  sim::Host& client = world.host("client");
-  sim::Host& server = world.host("server");
-  world.link(client, server);
-  journey::Recorder recorder({.every = 1'000'000});
-  Journeys there(recorder);
-  Service answers = service();
-  answers.on("endless", endless);
-  JourneyCounts counts;
-  server.run([&](Network& network) -> Io<void> {
-    const auto listener = co_await attempt(network.listen(*parse_endpoint("tcp://:7001")));
-    auto stream = co_await attempt(accept(*listener));
-    Peer peer(std::move(stream), Side::server, &answers, PeerOptions{.journeys = &there});
-    static_cast<void>(co_await peer.run());
-    counts = peer.journey_counts();
-    co_return {};
-  });
-  client.run([&](Network& network) -> Io<void> {
-    auto dialing = dial(network, "tcp://server:7001");
-    auto stream = co_await attempt(std::move(dialing));
-    ByHand peer(std::move(stream));
-    auto beginning = ask_for_the_endless(peer);
-    co_await attempt(std::move(beginning));
-    co_await sleep(1s);  // nobody reads: what the server's system takes is full
-    auto asking = ask_for_three(peer, FrameType::request_fnf);
-    co_await attempt(std::move(asking));
-    co_await sleep(2 * Following::late_patience);
-    co_return {};
-  });
-  world.run();
-  EXPECT_TRUE(client.finished());
-  EXPECT_TRUE(server.finished());
-  EXPECT_EQ(counts.dropped, 3U);
-  EXPECT_EQ(recorder.journeys(), 4U) << "its own recorder has them, and its own first in a million";
+  const WithoutRoom without(FrameType::request_fnf, 2 * Following::late_patience, 0);
+  EXPECT_EQ(without.counts.dropped, 3U);
+  EXPECT_EQ(without.recorder.journeys(), 4U) << "with its own first in a million";
 }
 
 /// A server whose clock is five seconds ahead. When it tells, it says when that was.
