@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 #include "koine/base/joined.h"
 #include "koine/os/fault_of.h"

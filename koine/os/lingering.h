@@ -16,7 +16,7 @@ namespace koine::os {
 inline constexpr Duration linger_time_max = 5s;
 inline constexpr std::size_t linger_read_bytes_max = std::size_t{1} << 20;
 
-/// How many connections of a loop may linger; a further one is closed at once.
+/// How many connections and datagram sockets of a loop may linger; a further one is closed at once.
 inline constexpr std::size_t lingering_max = 1024;
 
 /// What could not be delivered in the end is no secret: then the peer sees a reset.

@@ -1,5 +1,8 @@
 #include "koine/os/lingering_datagrams.h"
 
+#include <cerrno>
+#include <memory>
+
 #include "koine/os/lingering.h"
 #include "koine/os/system.h"
 

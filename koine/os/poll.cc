@@ -1,8 +1,10 @@
 // poll(2): the set of descriptors goes to the kernel with every call, so each wait costs in
 // proportion to the connections there are, not to those that have something to say.
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "koine/os/fault_of.h"
@@ -19,6 +21,13 @@ unsigned news_of(int events) {
   if ((events & POLLERR) != 0) news |= error_news;
   if ((events & (POLLHUP | POLLNVAL)) != 0) news |= readable_news | writable_news | ended_news;
   return news;
+}
+
+/// Drops reports that nobody is left to read: level-triggered, they would be news for ever.
+void drop_reports(int fd) {
+  std::byte none;
+  while (::recv(fd, &none, sizeof(none), MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
+  }
 }
 
 class Poll final : public Multiplexer {
@@ -59,6 +68,8 @@ class Poll final : public Multiplexer {
       if (Watcher* watcher = watchers_.find(tokens_[i])) {
         const bool is_over = (set_[i].revents & POLLHUP) != 0;
         if (is_over && watcher->error_queue != nullptr) watcher->error_queue->hung_up();
+        if ((set_[i].revents & POLLERR) != 0 && watcher->error_queue == nullptr)
+          drop_reports(watcher->fd);
         newsroom.heard(*watcher, news_of(set_[i].revents));
       }
     }

@@ -182,11 +182,13 @@ TEST_P(ReactorTest, FallsAsleepWhenBusyPollingWasInVain) {
 TEST(ReactorOnSelect, NeedsNoAlarmAndSaysWhenItCannotBeWoken) {
   rlimit files{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
   if (files.rlim_cur < FD_SETSIZE + 16)
     GTEST_SKIP() << "the limit on open files is too low to have a descriptor that does not fit";
   std::vector<Fd> taken;
   do {
-    taken.emplace_back(::dup(0));
+    taken.emplace_back(::dup(STDERR_FILENO));
     ASSERT_TRUE(taken.back());
   } while (taken.back().get() < FD_SETSIZE - 2);
   {
@@ -199,7 +201,7 @@ TEST(ReactorOnSelect, NeedsNoAlarmAndSaysWhenItCannotBeWoken) {
     EXPECT_TRUE((*made)->run(within(60s, wait_for(rung))));
     other.join();
   }
-  taken.emplace_back(::dup(0));
+  taken.emplace_back(::dup(STDERR_FILENO));
   const auto none = Reactor::make({.multiplexer = "select", .busy_poll = {}});
   ASSERT_FALSE(none);
   EXPECT_EQ(to_string(none.error()),

@@ -280,14 +280,18 @@ bool SocketDatagram::send(Train& train) {
     if (error != 0 && next.size() > train.datagram_bytes()) {
       const std::size_t once = train_datagrams_max_once * train.datagram_bytes();
       if (error == EINVAL && next.size() > once) {
-        together = together_max_ = train_datagrams_max_once;
+        together = train_datagrams_max_once;
       } else {
         together = 1;
         learn(error, train.datagram_bytes());
       }
       continue;
     }
-    if (error != 0) lost(train.to(), error);
+    if (error != 0) {
+      lost(train.to(), error);
+    } else if (next.size() > train.datagram_bytes()) {
+      together_max_ = together;  // it was the number that the kernel refused, if any was
+    }
     train.consume(next.size());
   }
   return true;

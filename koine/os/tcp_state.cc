@@ -16,8 +16,10 @@ std::optional<TcpInfo> read_tcp_info(int fd) {
   tcp_info info{};
   socklen_t size = sizeof(info);
   if (sys::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  // RFC 6675, section 4: what was confirmed out of order is not under way, nor is what was lost.
+  const std::uint32_t sent = info.tcpi_unacked + info.tcpi_retrans;
   return TcpInfo{.cwnd = info.tcpi_snd_cwnd,
-                 .in_flight = info.tcpi_unacked,
+                 .in_flight = sent - std::min(sent, info.tcpi_sacked + info.tcpi_lost),
                  .srtt_us = info.tcpi_rtt,
                  .mss = info.tcpi_snd_mss,
                  .unsent_bytes = info.tcpi_notsent_bytes,
@@ -35,7 +37,7 @@ TcpOptions read_tcp_options(int fd) {
   socklen_t size = sizeof(control);
   if (sys::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &size) == 0)
     options.paces = std::string_view(control, size).starts_with("bbr");
-  std::uint64_t rate = ~std::uint64_t{0};
+  std::uint64_t rate = 0;  // a kernel before 4.20 gives half of it
   size = sizeof(rate);
   if (sys::getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &size) == 0)
     options.paces |= rate != (size == sizeof(rate) ? ~std::uint64_t{0} : ~std::uint32_t{0});
@@ -51,16 +53,19 @@ namespace {
 /// What TCP cuts from its queue at once, if a segment is not larger.
 constexpr std::uint64_t piece_bytes = std::uint64_t{64} << 10;
 
+/// What the kernel counts of time it counts in jiffies, of 10 ms at most: one begun counts whole.
+constexpr std::int64_t counting_tick_ns = 10'000'000;
+
 /// True if so many bytes at a rate between the two take about as long. The last piece has to wait
 /// for what is before it, what left just before included; of that, half the time may be saved up.
-bool pacing_explains(const TcpInfo& before, const TcpInfo& after, std::uint64_t bytes,
-                     std::int64_t held_ns) {
+bool pacing_explains(const TcpInfo& before, const TcpInfo& after, const Held& message) {
   const auto [slow, fast] = std::minmax(before.pacing_rate, after.pacing_rate);
   if (slow == 0 || after.segments_sent <= TcpInfo::segments_unpaced) return false;
   const auto time_ns = [](std::uint64_t count, std::uint64_t rate) {
     return static_cast<double>(count) * 1e9 / static_cast<double>(rate);
   };
-  const auto held = static_cast<double>(held_ns);
+  const std::uint64_t bytes = message.bytes;
+  const auto held = static_cast<double>(message.ns);
   const std::uint64_t last = std::max(2 * std::uint64_t{before.mss}, piece_bytes);
   if (before.in_flight == 0 && bytes <= last) return false;  // nothing is before it
   return held <= 2 * time_ns(bytes + 2 * std::uint64_t{before.mss}, slow) &&
@@ -72,22 +77,30 @@ bool pacing_explains(const TcpInfo& before, const TcpInfo& after, std::uint64_t 
 /// The kernel counts how long the receiver's window and the send buffer were the limit. For the
 /// others there are only the two moments: what was in force, and could take so long.
 HeldBy what_held(const TcpInfo& before, const TcpInfo& after, const TcpOptions& options,
-                 std::uint64_t bytes, std::int64_t held_ns) {
+                 const Held& held) {
   const auto is_most = [&](std::uint64_t from_us, std::uint64_t to_us) {
-    return to_us > from_us && static_cast<std::int64_t>(to_us - from_us) * 1000 >= held_ns / 2;
+    if (to_us <= from_us) return false;
+    const auto grown_ns = static_cast<std::int64_t>(to_us - from_us) * 1000;
+    return grown_ns - counting_tick_ns - held.late_ns >= held.ns / 2;
   };
   if (is_most(before.window_limited_us, after.window_limited_us)) return HeldBy::receiver_window;
   if (is_most(before.buffer_limited_us, after.buffer_limited_us)) return HeldBy::send_buffer;
   // RFC 9293, section 3.7.4: less than a segment waits while anything is not confirmed.
-  if (options.waits_for_confirmations && bytes < before.mss && before.in_flight != 0)
+  if (options.waits_for_confirmations && held.had_it && held.bytes < before.mss &&
+      before.in_flight != 0)
     return HeldBy::nagle;
-  if (before.in_flight != 0 && before.in_flight >= before.cwnd) return HeldBy::congestion_window;
-  if (options.paces && pacing_explains(before, after, bytes, held_ns)) return HeldBy::pacing;
-  // More than may be in flight at once waits for confirmations of the first.
-  const std::uint64_t segments = before.mss == 0 ? 0 : bytes / before.mss;
-  if (before.in_flight + segments > before.cwnd && held_ns >= std::int64_t{before.srtt_us} * 1000)
-    return HeldBy::congestion_window;
-  return HeldBy::unknown;
+  const bool is_full = before.in_flight != 0 && before.in_flight >= before.cwnd;
+  if (is_full && held.had_it) return HeldBy::congestion_window;
+  if (options.paces && pacing_explains(before, after, held)) return HeldBy::pacing;
+  // More than may be in flight at once waits for confirmations of the first: so many times.
+  const std::uint64_t segments = before.mss == 0 ? 0 : held.bytes / before.mss;
+  if (before.cwnd == 0 || before.in_flight + segments <= before.cwnd) return HeldBy::unknown;
+  const std::uint64_t rounds = (before.in_flight + segments) / before.cwnd + 1;
+  const auto round_ns = [](const TcpInfo& info) { return std::int64_t{info.srtt_us} * 1000; };
+  const std::int64_t longest_ns =
+      2 * static_cast<std::int64_t>(rounds) * std::max(round_ns(before), round_ns(after));
+  const bool takes_so_long = held.ns >= round_ns(before) && held.ns <= longest_ns;
+  return takes_so_long ? HeldBy::congestion_window : HeldBy::unknown;
 }
 
 }  // namespace koine::os

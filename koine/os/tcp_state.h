@@ -15,7 +15,7 @@ struct TcpInfo {
   static constexpr std::uint32_t segments_unpaced = 10;
 
   std::uint32_t cwnd = 0;       ///< congestion window, segments
-  std::uint32_t in_flight = 0;  ///< segments that are sent and not yet confirmed
+  std::uint32_t in_flight = 0;  ///< segments that are sent, and neither confirmed nor lost
   std::uint32_t srtt_us = 0;
   std::uint32_t mss = 0;
   std::uint32_t unsent_bytes = 0;
@@ -37,9 +37,17 @@ struct TcpOptions {
 
 TcpOptions read_tcp_options(int fd);
 
-/// What held a message back for so long, if the connection was like this before it was written and
-/// like that when it had left. `bytes` are its own and all that were not sent before it.
+/// A message that was not sent at once.
+struct Held {
+  std::uint64_t bytes = 0;   ///< its own, and all that were not sent before it
+  std::int64_t ns = 0;       ///< so long
+  std::int64_t late_ns = 0;  ///< it had left so long before it was asked why
+  bool had_it = true;        ///< TCP had all of it meanwhile; else the program may have been slow
+};
+
+/// What held it back, if the connection was like this before it was written and like that when it
+/// had left. Unknown rather than wrong.
 journey::HeldBy what_held(const TcpInfo& before, const TcpInfo& after, const TcpOptions& options,
-                          std::uint64_t bytes, std::int64_t held_ns);
+                          const Held& held);
 
 }  // namespace koine::os

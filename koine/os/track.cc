@@ -71,6 +71,8 @@ Track::Track(Reactor& reactor, journey::Recorder& recorder, int fd, Transport tr
       stream_(stream),
       can_(enable_timestamping(fd, transport, recorder.options().frames)),
       budget_(std::min<std::size_t>(recorder.options().budget, messages_that_fit(fd))) {
+  while (next_report(fd, {})) {  // of who followed it before: keys begin at 0 again
+  }
   ++reactor_.tracks;
   watches_cpu_ = recorder_.options().every == 1;
   if (watches_cpu_) run_delay_before_ = run_delay_.read().value_or(0);
@@ -202,7 +204,7 @@ std::uint32_t Track::key_of(const Message& message) {
 unsigned Track::drain() {
   // Large enough for the headers of any frame, however many options it has.
   std::array<std::byte, Frame::bytes_max> room{};
-  bool found = false;
+  bool found = std::exchange(brought_, false);
   // Edge-triggered: what is left now is not told again. The receive buffer bounds how many there
   // are.
   while (const auto report = next_report(fd_, can_.frames ? MutableBytes(room) : MutableBytes())) {
@@ -218,6 +220,7 @@ unsigned Track::drain() {
 }
 
 void Track::report(std::uint32_t type, std::uint32_t key, std::int64_t ns) {
+  brought_ = true;
   take({.kind = kind_of_stamp(type), .key = key, .ns = ns}, {});
   settle();
 }
@@ -304,9 +307,13 @@ void Track::look_what_held(const Message& message) {
   const bool had_it = leg.sched.ns - leg.write_out.ns > slow_write_ns;
   if (!is_tcp() || held_ns <= slow_write_ns || (!had_it && message.to_send <= large_bytes_min))
     return;
-  if (const auto now = read_tcp_info(fd_))
-    leg.tcp.held_by =
-        what_held(message.before, *now, read_tcp_options(fd_), message.to_send, held_ns);
+  const auto now = read_tcp_info(fd_);
+  if (!now) return;
+  leg.tcp.held_by = what_held(message.before, *now, read_tcp_options(fd_),
+                              {.bytes = message.to_send,
+                               .ns = held_ns,
+                               .late_ns = realtime_ns() - leg.sched.ns,
+                               .had_it = had_it});
 }
 
 void Track::settle() {

@@ -170,6 +170,7 @@ class Track : public journey::Track, public ErrorQueue, private Timer {
   bool asked_ = false;                  // the program waits to be given something
   std::int64_t wait_before_asked_ = 0;  // when the loop had last begun to wait before it asked
   bool watches_cpu_ = false;
+  bool brought_ = false;  // reports came by themselves: the news of them may find none left
   std::int64_t run_delay_before_ = 0;
   std::uint32_t out_of_order_ = 0;              // segments that had come so, when it was looked at
   std::weak_ptr<journey::Journey> looked_for_;  // and for which answer
