@@ -175,7 +175,7 @@ bool read_report(int pipe, DemoReport& report) {
   while (got < sizeof(report)) {
     const ssize_t count =
         ::read(pipe, reinterpret_cast<char*>(&report) + got, sizeof(report) - got);
-    if (count <= 0 && errno != EINTR) return false;
+    if (count == 0 || (count < 0 && errno != EINTR)) return false;
     if (count > 0) got += static_cast<std::size_t>(count);
   }
   return true;

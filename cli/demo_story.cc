@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "cli/journeys.h"
 #include "cli/terminal.h"
 #include "koine/journey/text.h"
@@ -13,16 +15,21 @@ namespace {
 std::string shown(std::string_view text) {
   constexpr std::size_t most = 40;
   std::string safe;
-  for (const char c : text.substr(0, most))
+  std::size_t end = std::min(most, text.size());
+  const auto continues = [&] { return (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80; };
+  while (end != 0 && end < text.size() && continues()) --end;  // not within a character of UTF-8
+  for (const char c : text.substr(0, end))
     safe += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '.' : c;
-  return "\"" + safe + (text.size() > most ? "...\"" : "\"");
+  return "\"" + safe + (end < text.size() ? "...\"" : "\"");
 }
 
 class Story {
  public:
   Story(const DemoReport& client, const DemoReport& server, const journey::Journey& journey,
         std::string_view text)
-      : client_(client), server_(server), journey_(journey), text_(text), colours_(STDOUT_FILENO) {}
+      : client_(client), server_(server), journey_(journey), text_(text), colours_(STDOUT_FILENO) {
+    std::erase_if(journey_.frames, [](const journey::Frame& frame) { return frame.reply; });
+  }
 
   std::string tell() {
     begin();
@@ -37,7 +44,7 @@ class Story {
     step(5, "The server's system has received and unwrapped it, and wakes the program.",
          fmt::format("recv(2) gave it {} bytes in {} call{}; its answer goes back by 1' to 5'",
                      server_.received_bytes, server_.reads, server_.reads == 1 ? "" : "s"));
-    out_ += "\n" + shown_journey();
+    out_ += "\n" + cli::shown(journey_, true);
     end();
     return out_;
   }
@@ -54,18 +61,13 @@ class Story {
                         journey::short_time(client_.connected_ns - client_.asked_ns));
   }
 
-  std::string shown_journey() const {
-    journey::Journey journey = journey_;
-    std::erase_if(journey.frames, [](const journey::Frame& frame) { return frame.reply; });
-    return cli::shown(journey, true);
-  }
-
   /// Where the kernel gave less, the picture says how much less.
   void end() {
     if (level_of(journey_) != journey::Level::both_with_frames) return;
     out_ += colours_.dim(
         "\nMeasured: times by the kernel's stamps on one clock; bytes as it gave them back\n"
-        "(the device completes TCP's checksum). Those of the answer: the ends exchanged.\n");
+        "(the device completes TCP's checksum). The answer's headers are like these, with\n"
+        "the ends exchanged.\n");
   }
 
   void step(int number, std::string_view what, std::string_view measured = {}) {
@@ -75,7 +77,7 @@ class Story {
 
   const DemoReport& client_;
   const DemoReport& server_;
-  const journey::Journey& journey_;
+  journey::Journey journey_;  // with the frame of what was asked alone
   std::string_view text_;
   Colours colours_;
   std::string out_;

@@ -1,7 +1,7 @@
 // Multiplexer: waits for news about many descriptors at once. io_uring, epoll, poll or select.
 //
-// One file each. All report readiness only, so the kernel never holds a pointer into a task's
-// frame: what cancels a task has nothing to take back (docs/decisions explains).
+// One file each. None moves data, so the kernel never holds a pointer into a task's frame: what
+// cancels a task has nothing to take back (docs/decisions explains).
 #pragma once
 
 #include <memory>

@@ -323,7 +323,8 @@ void Track::settle() {
 void Track::arm() {
   if (armed()) return;
   const bool is_told = reactor_.multiplexer() != "select";
-  reactor_.loop().arm(*this, reactor_.loop().now() + (is_told ? patience : look_again));
+  reactor_.loop().arm(
+      *this, is_told ? waiting_.front().since + patience : reactor_.loop().now() + look_again);
 }
 
 void Track::run() {

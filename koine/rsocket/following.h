@@ -53,10 +53,12 @@ struct Follower {
 
 class Following final : public InJourneys, private Timer {
  public:
-  /// An answerer's half waits so long for an answer to ride with, and as long again while TCP has
-  /// not confirmed what it is about; then it goes alone, but no more than ten times a second: then
-  /// all that wait go together.
+  /// An answerer's half waits so long for an answer to ride with, and is looked at again every so
+  /// long while TCP has not confirmed what it is about, which may be sent again: not so long that
+  /// who asked gives up. Then it goes alone, but no more than ten times a second: then all that
+  /// wait go together.
   static constexpr Duration late_after = 20ms;
+  static constexpr Duration confirming_max = 700ms;
   static constexpr Duration alone_gap = 100ms;
 
   /// An asker waits so long for it, and an answerer for room to send it.
@@ -183,6 +185,7 @@ class Following final : public InJourneys, private Timer {
     bool has_late = false;
     bool has_frame = false;
     Instant until{};
+    Instant unconfirmed_until{};
   };
   /// A stream or channel, of either side, some of whose items are followed.
   struct FollowedFlow {

@@ -198,6 +198,7 @@ void Following::sent(std::uint32_t id, const std::shared_ptr<Journey>& journey, 
 
 void Following::wait_to_tell(Telling telling) {
   telling.until = later(now(), late_after);
+  telling.unconfirmed_until = later(now(), confirming_max);
   telling_.push_back(std::move(telling));
   arm();
 }
@@ -209,10 +210,10 @@ void Following::has_room() {
   arm();
 }
 
-/// TCP may be sending it again: which sending arrives, and when it left, is yet to come. The track
-/// waits for that no longer than it is worth.
+/// TCP may be sending it again: which sending arrives, and when it left, is yet to come.
 bool Following::is_unconfirmed(const Telling& telling) const {
-  return telling.has_late && track()->awaits(*telling.call.journey);
+  return telling.has_late && now() < telling.unconfirmed_until &&
+         track()->awaits(*telling.call.journey);
 }
 
 /// A half without a late block has nothing more to wait for but company.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "koine/async/sleep.h"
 #include "koine/async/within.h"
 #include "koine/journey/picture.h"
 #include "koine/journey/spans.h"
@@ -91,10 +92,13 @@ class Both {
 
   /// Arrivals are stamped from now on: where others take the CPU the kernel may need long to begin.
   Io<void> stamps_begin() {
-    for (;;) {
+    for (int tries = 0; tries < 20; ++tries) {
       auto beginning = warm.ready();
       if (co_await attempt(std::move(beginning))) co_return {};
+      co_await sleep(1ms);
     }
+    co_return std::unexpected(
+        Error(Fault::unsupported, "follow").with_note("this system does not stamp arrivals"));
   }
 
   Io<void> connect(PeerOptions ours, PeerOptions theirs) {

@@ -74,7 +74,7 @@ struct ReplyBlock {
 /// What it learns afterwards: the sender's half of the answer's leg, or an item's, and its frame.
 struct LateBlock {
   std::uint32_t stream_id = 0;
-  std::uint64_t item = 0;  ///< 0: the answer, ERROR included
+  std::uint64_t item = 0;  ///< 0: the answer, ERROR and COMPLETE included
   journey::Leg leg = {};
   std::optional<journey::Frame> frame = {};
 

@@ -11,7 +11,7 @@ from koine_tool import DEADLINE, KOINE, OK, USAGE, TestCase, environment, koine
 
 class Demo(TestCase):
     def test_tells_the_five_steps_of_a_message_on_every_multiplexer(self):
-        for multiplexer in ("epoll", "poll", "select"):
+        for multiplexer in ("io_uring", "epoll", "poll", "select"):
             done = koine("demo", "good morning", env=environment(KOINE_MULTIPLEXER=multiplexer))
             self.assert_exit(OK, done)
             told = done.stdout.decode()
