@@ -5,44 +5,19 @@
 namespace koine::os {
 namespace {
 
-class LingeringSocket final : public Lingering, private Timer {
+class LingeringSocket final : public LingeringFd {
  public:
   LingeringSocket(Reactor& reactor, Fd fd, Outbox outbox)
-      : reactor_(reactor), fd_(std::move(fd)), outbox_(std::move(outbox)) {
-    watcher_.fd = fd_.get();
-  }
+      : LingeringFd(reactor, std::move(fd)), outbox_(std::move(outbox)) {}
   ~LingeringSocket() override {
-    if (watched_) reactor_.unwatch(watcher_);
+    stop_watching();
     if (!outbox_.empty()) close_with_reset(std::move(fd_));
   }
 
-  /// False if it is over already.
-  bool begin() {
-    if (!reactor_.watch(watcher_)) return false;
-    watched_ = true;
-    watcher_.presume(readable_news | writable_news);
-    reactor_.loop().arm(*this, reactor_.loop().now() + linger_time_max);
-    return !advance();
-  }
-
  private:
-  /// Runs when there is news.
-  class Step final : public Runnable {
-   public:
-    explicit Step(LingeringSocket& socket) : socket_(socket) {}
-    void run() override {
-      if (socket_.advance()) socket_.reactor_.end(socket_);
-    }
-
-   private:
-    LingeringSocket& socket_;
-  };
-
-  void run() override { reactor_.end(*this); }  // the time is up
-
-  /// Does what can be done; true if that was all. Input is dropped while output waits, because a
-  /// peer that has to be read before it reads would otherwise wait for us as we wait for it.
-  bool advance() {
+  /// Input is dropped while output waits, because a peer that has to be read before it reads would
+  /// otherwise wait for us as we wait for it.
+  bool advance() override {
     if (!send() || !drain()) return true;
     if (outbox_.empty() && input_is_over_) return true;
     if (!input_is_over_) watcher_.readers.join(reading_);
@@ -88,19 +63,22 @@ class LingeringSocket final : public Lingering, private Timer {
     return true;
   }
 
-  Reactor& reactor_;
-  Watcher watcher_;
-  Fd fd_;
   Outbox outbox_;
-  Step reading_{*this};
-  Step sending_{*this};
   std::size_t read_ = 0;
   bool finished_ = false;       // we have promised the end
   bool input_is_over_ = false;  // the peer has, or there is more than we are willing to drop
-  bool watched_ = false;
 };
 
 }  // namespace
+
+void LingeringFd::begin(std::unique_ptr<LingeringFd> lingering, unsigned presumed_news) {
+  Reactor& reactor = lingering->reactor_;
+  if (!reactor.watch(lingering->watcher_)) return;
+  lingering->watched_ = true;
+  lingering->watcher_.presume(presumed_news);
+  reactor.loop().arm(*lingering, reactor.loop().now() + linger_time_max);
+  if (!lingering->advance()) reactor.keep(std::move(lingering));
+}
 
 void close_with_reset(Fd fd) {
   const struct linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -108,8 +86,8 @@ void close_with_reset(Fd fd) {
 }
 
 void linger(Reactor& reactor, Fd fd, Outbox outbox) {
-  auto socket = std::make_unique<LingeringSocket>(reactor, std::move(fd), std::move(outbox));
-  if (socket->begin()) reactor.keep(std::move(socket));
+  LingeringFd::begin(std::make_unique<LingeringSocket>(reactor, std::move(fd), std::move(outbox)),
+                     readable_news | writable_news);
 }
 
 }  // namespace koine::os

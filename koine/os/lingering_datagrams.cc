@@ -24,43 +24,14 @@ int send(int fd, Bytes datagram, const std::optional<Sockaddr>& target) {
   return 0;
 }
 
-class LingeringDatagrams final : public Lingering, private Timer {
+class LingeringDatagrams final : public LingeringFd {
  public:
   LingeringDatagrams(Reactor& reactor, Fd fd, std::vector<Train> trains)
-      : reactor_(reactor), fd_(std::move(fd)), trains_(std::move(trains)) {
-    watcher_.fd = fd_.get();
-  }
-  ~LingeringDatagrams() override {
-    if (watched_) reactor_.unwatch(watcher_);
-  }
-
-  /// False if it is over already.
-  bool begin() {
-    if (!reactor_.watch(watcher_)) return false;
-    watched_ = true;
-    watcher_.presume(writable_news);
-    reactor_.loop().arm(*this, reactor_.loop().now() + linger_time_max);
-    return !advance();
-  }
+      : LingeringFd(reactor, std::move(fd)), trains_(std::move(trains)) {}
 
  private:
-  /// Runs when there is room.
-  class Step final : public Runnable {
-   public:
-    explicit Step(LingeringDatagrams& datagrams) : datagrams_(datagrams) {}
-    void run() override {
-      if (datagrams_.advance()) datagrams_.reactor_.end(datagrams_);
-    }
-
-   private:
-    LingeringDatagrams& datagrams_;
-  };
-
-  void run() override { reactor_.end(*this); }  // the time is up
-
-  /// Sends what goes, one by one: the kernel may have refused them as a train. True if that was
-  /// all.
-  bool advance() {
+  /// Sends what goes, one by one: the kernel may have refused them as a train.
+  bool advance() override {
     for (Train& train : trains_) {
       while (!train.empty()) {
         int error = watcher_.can_write() ? send(fd_.get(), train.first(), train.target()) : EAGAIN;
@@ -77,19 +48,15 @@ class LingeringDatagrams final : public Lingering, private Timer {
     return true;
   }
 
-  Reactor& reactor_;
-  Watcher watcher_;
-  Fd fd_;
   std::vector<Train> trains_;
-  Step sending_{*this};
-  bool watched_ = false;
 };
 
 }  // namespace
 
 void linger(Reactor& reactor, Fd fd, std::vector<Train> trains) {
-  auto datagrams = std::make_unique<LingeringDatagrams>(reactor, std::move(fd), std::move(trains));
-  if (datagrams->begin()) reactor.keep(std::move(datagrams));
+  LingeringFd::begin(
+      std::make_unique<LingeringDatagrams>(reactor, std::move(fd), std::move(trains)),
+      writable_news);
 }
 
 }  // namespace koine::os
