@@ -61,7 +61,7 @@ std::atomic<int> rings = 0;
 
 class IoUring final : public Multiplexer {
  public:
-  ~IoUring() override {
+  [[gnu::cold]] ~IoUring() override {
     if (!ready_) return;
     rings.fetch_sub(1, std::memory_order_release);
     io_uring_queue_exit(&ring_);

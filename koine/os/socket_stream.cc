@@ -63,7 +63,7 @@ void Outbox::consume(std::size_t count) {
   if (empty()) release();
 }
 
-void Outbox::shrink() {
+[[gnu::cold]] void Outbox::shrink() {
   if (pool_ == nullptr || empty()) return;
   const std::size_t kept = size();
   auto* exact = new std::byte[kept];
@@ -424,7 +424,7 @@ Result<void> SocketStream::flush_now() {
   return fail(Fault::would_block);
 }
 
-Result<void> SocketStream::finish() {
+[[gnu::cold]] Result<void> SocketStream::finish() {
   if (!is_open()) return failed("finish");
   finishing_ = true;
   if (sender_ && watcher_.can_write()) send_collected();
